@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+# `make help` lists the targets and settings.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+CFLAGS  ?= -O2 -g
+# SANITIZE=address,undefined (or thread, fuzzer-no-link, …) builds everything with these sanitizers.
+SANITIZE ?=
+# WERROR=1 makes warnings errors; `make check` sets it.
+WERROR  ?=
+
+VERSION := 0.1.0
+
+# What a fresh Debian 12 needs to build and run, and on top of that to test.
+BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libsystemd-dev libjson-c-dev libmnl-dev \
+                  libsmartcols-dev libxxhash-dev iproute2
+TEST_PACKAGES  := clang libclang-rt-14-dev libcmocka-dev dbus dbus-bin libglib2.0-bin systemd python3 \
+                  python3-dbus python3-gi iperf3 curl nginx-light tcpdump ethtool
+
+LIBRARIES := libpcap libsystemd json-c libmnl smartcols libxxhash
+ifeq ($(filter help clean deps test-deps run check distclean,$(MAKECMDGOALS)),)
+ifneq ($(shell pkg-config --exists $(LIBRARIES) && echo yes),yes)
+$(error Libraries are missing: run `make deps` as root, or install $(BUILD_PACKAGES))
+endif
+endif
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+            -Wformat=2 -Wundef -Wvla -Wpointer-arith -Wcast-align -Wwrite-strings -Wswitch-enum \
+            -Wimplicit-fallthrough -Wnested-externs -Wredundant-decls -Wfloat-equal
+ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARNINGS) $(if $(WERROR),-Werror) -fno-common -fstack-protector-strong \
+             $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+ALL_CPPFLAGS = -D_GNU_SOURCE -DNETFLOWD_VERSION='"$(VERSION)"' -DSBINDIR='"$(PREFIX)/sbin"' \
+               $(if $(SANITIZE),,$(if $(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=2)) -I. \
+               $(shell pkg-config --cflags $(LIBRARIES)) $(CPPFLAGS)
+ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,--as-needed -Wl,-z,relro -Wl,-z,now $(LDFLAGS)
+
+daemon_libs := $(shell pkg-config --libs libpcap libsystemd json-c libmnl libxxhash 2>/dev/null) -lm
+client_libs := $(shell pkg-config --libs libsystemd json-c smartcols 2>/dev/null) -lm
+
+# All of the daemon but main.c is one library: tests and fuzzers link exactly what ships. The client likewise.
+sources_in   = $(sort $(filter-out %/main.c,$(wildcard $(1)/*.c $(1)/*/*.c)))
+objects      = $(patsubst %.c,$(BUILD)/%.o,$(1))
+daemon_objs := $(call objects,$(call sources_in,daemon))
+client_objs := $(call objects,$(call sources_in,client))
+unit_srcs   := $(sort $(wildcard tests/unit/test-*.c))
+unit_tests  := $(patsubst %.c,$(BUILD)/%,$(unit_srcs))
+support_objs := $(call objects,$(sort $(wildcard tests/support/*.c)))
+tool_tests  := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
+fuzzers     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz-*.c)))
+
+.PHONY: all check run deps test-deps tests fuzzers install uninstall clean help introspection format
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/netflowd $(BUILD)/netflowctl compile_commands.json
+
+help:
+	@echo 'make                 build netflowd and netflowctl into $(BUILD)/'
+	@echo 'make run             (root) install what is needed, build, show the rank of this machine'
+	@echo 'make check           (root) install what the tests need, build with gcc and clang, pass all tests'
+	@echo 'make tests           build the unit tests;  $(BUILD)/tests/unit/test-… runs one'
+	@echo 'make fuzzers         build the fuzzers (CC=clang)'
+	@echo 'make install         into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX);  make uninstall takes it out again'
+	@echo 'make introspection   write dbus/org.netflowd1.Manager.xml anew from the vtable'
+	@echo 'make clean           remove $(BUILD)/'
+	@echo 'Settings: BUILD= CC= CFLAGS= SANITIZE=address,undefined WERROR=1 DESTDIR= PREFIX='
+
+# --- settings are stamped: a changed flag rebuilds what it touches -------------------------------------------
+$(BUILD)/settings: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(subst ','\'',$(ALL_CFLAGS) $(ALL_CPPFLAGS) $(ALL_LDFLAGS))' | cmp -s - $@ || \
+	  printf '%s\n' '$(CC) $(subst ','\'',$(ALL_CFLAGS) $(ALL_CPPFLAGS) $(ALL_LDFLAGS))' > $@
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/%.o: %.c $(BUILD)/settings
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	@$(CC) $(ALL_CFLAGS) $(ALL_CPPFLAGS) $(if $(filter client/%,$<),,-Idaemon) \
+	  $(if $(filter tests/%,$<),-Itests -Iclient) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libnetflowd.a: $(daemon_objs)
+$(BUILD)/libnetflowctl.a: $(client_objs)
+$(BUILD)/lib%.a:
+	@echo '  AR      $@'
+	@rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/netflowd: $(BUILD)/daemon/main.o $(BUILD)/libnetflowd.a
+	@echo '  LINK    $@'
+	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(daemon_libs)
+
+$(BUILD)/netflowctl: $(BUILD)/client/main.o $(BUILD)/libnetflowctl.a
+	@echo '  LINK    $@'
+	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(client_libs)
+
+compile_commands.json: Makefile
+	@printf '[\n' > $@
+	@for f in $(call sources_in,daemon) daemon/main.c $(call sources_in,client) client/main.c $(unit_srcs); do \
+	  printf '%s{"directory": "%s", "file": "%s", "command": "%s -std=gnu17 -D_GNU_SOURCE -I. -Idaemon -c %s"}' \
+	    "$$sep" "$(CURDIR)" "$$f" "$(CC)" "$$f"; sep=',\n'; done | sed 's/,\\n/,\n/g' >> $@
+	@printf '\n]\n' >> $@
+
+# --- tests ----------------------------------------------------------------------------------------------------
+tests: $(unit_tests) $(tool_tests)
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(support_objs) $(BUILD)/libnetflowd.a $(BUILD)/libnetflowctl.a
+	@echo '  LINK    $@'
+	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(daemon_libs) $(client_libs) -lcmocka
+
+$(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(support_objs) $(BUILD)/libnetflowd.a
+	@echo '  LINK    $@'
+	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(daemon_libs)
+
+fuzzers: $(fuzzers)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libnetflowd.a
+	@echo '  LINK    $@'
+	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(daemon_libs)
+
+missing = $(shell dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(1) 2>/dev/null | \
+            awk '$$2 == "installed" {print $$1}' | sort -u > .missing.$$$$; \
+            printf '%s\n' $(1) | sort -u | comm -23 - .missing.$$$$ | tr '\n' ' '; rm -f .missing.$$$$)
+define apt_install
+	@packages='$(call missing,$(1))'; \
+	if [ -n "$$packages" ]; then \
+	  echo "installing: $$packages"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    $$packages >/dev/null; \
+	fi
+endef
+
+deps:
+	$(call apt_install,$(BUILD_PACKAGES))
+
+test-deps:
+	$(call apt_install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
+
+# Everything below runs in a make of its own: the libraries may only just have been installed.
+run: deps
+	@$(MAKE) --no-print-directory all
+	@$(BUILD)/netflowctl rank --standalone --limit 5 --recent 5
+
+check: test-deps
+	@tests/check $(MAKE) $(BUILD)
+
+introspection: $(BUILD)/netflowd
+	$(BUILD)/netflowd --bus-introspect > dbus/org.netflowd1.Manager.xml.new
+	mv dbus/org.netflowd1.Manager.xml.new dbus/org.netflowd1.Manager.xml
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+# --- install --------------------------------------------------------------------------------------------------
+install: $(BUILD)/netflowd $(BUILD)/netflowctl
+	install -D -m 755 $(BUILD)/netflowd $(DESTDIR)$(PREFIX)/sbin/netflowd
+	install -D -m 755 $(BUILD)/netflowctl $(DESTDIR)$(PREFIX)/bin/netflowctl
+	install -D -m 644 dbus/org.netflowd1.Manager.xml \
+	  $(DESTDIR)$(PREFIX)/share/dbus-1/interfaces/org.netflowd1.Manager.xml
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/netflowd $(DESTDIR)$(PREFIX)/bin/netflowctl \
+	  $(DESTDIR)$(PREFIX)/share/dbus-1/interfaces/org.netflowd1.Manager.xml
+
+clean:
+	rm -rf $(BUILD) compile_commands.json
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
