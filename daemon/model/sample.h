@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/flow_key.h"
+#include "model/unattributed.h"
+
+enum direction {
+        DIRECTION_IN,    /* received by this host */
+        DIRECTION_OUT,   /* sent by this host */
+        DIRECTION_LOCAL, /* between two local sockets: out for key.local's side and in for the other one */
+        DIRECTION_FORWARDED, /* neither end is ours; the key is source and destination */
+};
+
+enum fragment {
+        FRAGMENT_NONE,  /* a whole packet */
+        FRAGMENT_FIRST, /* carries the transport header: ports are known */
+        FRAGMENT_LATER, /* does not: goes with the first one of the same addresses, protocol and id */
+};
+
+/* What a source hands to the engine: so many bytes of one flow, at one time. */
+struct sample {
+        struct flow_key key;
+        uint64_t time_usec; /* CLOCK_REALTIME, the packet's own stamp */
+        uint64_t bytes;     /* at the IP layer: IP header and up */
+        uint32_t packets;
+        uint32_t ifindex;     /* 0: unknown */
+        uint32_t fragment_id; /* of the IP header, host order, with FRAGMENT_FIRST and FRAGMENT_LATER */
+        enum direction direction;
+        enum fragment fragment;
+        bool connection_start;    /* a TCP SYN: whatever this tuple was before, it is something new now */
+        bool undecodable;         /* the key is empty; reason says why */
+        enum unattributed reason; /* with undecodable only */
+};
+
+typedef void (*sample_handler)(const struct sample *sample, void *userdata);
