@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/flow_key.h"
+#include "model/sample.h"
+#include "model/unattributed.h"
+
+/* What the link header says of the way a packet went (packet(7), sll_pkttype). */
+enum packet_type {
+        PACKET_TYPE_UNKNOWN, /* this link type does not say */
+        PACKET_TYPE_TO_US,   /* unicast, broadcast or multicast that this host takes */
+        PACKET_TYPE_OTHER,   /* for somebody else */
+        PACKET_TYPE_FROM_US, /* sent, or forwarded, by this host */
+};
+
+/* One packet, decoded. */
+struct packet {
+        struct flow_key key;  /* local = source, remote = destination: decode does not know who we are */
+        uint32_t bytes;       /* at the IP layer, on the wire (a GSO super-packet whole, its headers once) */
+        uint32_t ifindex;     /* SLL2; 0: the link type does not say */
+        uint32_t fragment_id; /* host order, when fragment != FRAGMENT_NONE */
+        enum fragment fragment;
+        enum packet_type type;
+        bool connection_start; /* TCP, SYN without ACK */
+};
+
+/* The link types that are decoded, by their LINKTYPE_/DLT_ value; false for any other. */
+bool decode_supports(int link_type);
+
+/* Decodes one packet. captured bytes are at data; wire_length is what the packet had before the snaplen cut
+ * it. Returns 0, or -EBADMSG with *ret_reason set to why not. *ret_packet is always set: on failure it holds
+ * what was learnt before (type, ifindex, and bytes: the wire length less the link header as far as that was
+ * understood). */
+int decode_packet(int link_type, const uint8_t *data, size_t captured, size_t wire_length,
+                  struct packet *ret_packet, enum unattributed *ret_reason);
