@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "source/source.h"
+
+#include <errno.h>
+#include <string.h>
+
+const struct source_ops *const source_implementations[] = {&source_pcap, &source_file, NULL};
+
+struct source {
+        const struct source_ops *ops;
+        void *state;
+};
+
+int source_new(const char *name, const struct source_config *config, struct source **ret_source,
+               struct source_error *ret_error) {
+        _cleanup_free_ struct source *source = NULL;
+        int r;
+
+        for (const struct source_ops *const *ops = source_implementations; *ops; ops++) {
+                if (strcmp((*ops)->name, name) != 0)
+                        continue;
+                source = calloc(1, sizeof(*source));
+                if (!source)
+                        return -ENOMEM;
+                source->ops = *ops;
+                r = source->ops->open(config, &source->state, ret_error);
+                if (r < 0)
+                        return r;
+                *ret_source = TAKE_PTR(source);
+                return 0;
+        }
+        (void) snprintf(ret_error->text, sizeof(ret_error->text), "no such backend: %s", name);
+        return -ENOENT;
+}
+
+void source_free(struct source *source) {
+        if (!source)
+                return;
+        source->ops->close(source->state);
+        free(source);
+}
+
+const char *source_name(const struct source *source) {
+        return source->ops->name;
+}
+
+int source_fd(const struct source *source) {
+        return source->ops->fd(source->state);
+}
+
+int source_drain(struct source *source, int max_packets, sample_handler handler, void *userdata,
+                 struct source_error *ret_error) {
+        return source->ops->drain(source->state, max_packets, handler, userdata, ret_error);
+}
+
+void source_stats(struct source *source, struct source_stats *ret_stats) {
+        source->ops->stats(source->state, ret_stats);
+}
+
+void source_device(const struct source *source, struct source_device *ret_device) {
+        source->ops->device(source->state, ret_device);
+}
