@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/flow_key.h"
+#include "model/owner.h"
+#include "model/process.h"
+#include "util/macros.h"
+
+struct owner_config {
+        const char *proc_root;       /* "/proc", or what a test put in its place */
+        uint64_t scan_interval_usec; /* at most one walk over all of /proc in this time */
+        uint32_t max_sockets;        /* bound on the sockets remembered */
+};
+
+/* All of these are counted and retried, none is fatal. */
+struct owner_stats {
+        uint64_t lookups;         /* sock_diag requests sent */
+        uint64_t netlink_errors;  /* requests that failed, ENOBUFS among them: the socket is opened anew */
+        uint64_t candidate_scans; /* single /proc/PID/fd read */
+        uint64_t full_scans;      /* walks over all of /proc */
+        uint64_t proc_races;      /* /proc entries that vanished while being read */
+};
+
+/* A way to find the owner of a flow. Implementations: NULL-terminated owner_implementations[]. What each
+ * does is said at the function of the same name below. Times are CLOCK_MONOTONIC, in µs. */
+struct owner_ops {
+        const char *name;
+        int (*open)(const struct owner_config *config, void **ret_state);
+        void (*close)(void *state);
+        int (*find)(void *state, const struct flow_key *key, uint32_t ifindex, uint64_t now_usec,
+                    enum owner_status *ret_status, struct owner *ret_owner);
+        int (*confirm)(void *state, const struct flow_key *key, uint32_t ifindex, const struct owner *owner,
+                       uint64_t now_usec);
+        void (*stats)(const void *state, struct owner_stats *ret_stats);
+};
+extern const struct owner_ops owner_procfs; /* sock_diag(7) and /proc */
+extern const struct owner_ops *const owner_implementations[];
+
+struct owner_lookup;
+
+/* Opens the implementation called name ("procfs"), or the first one that opens for name = NULL ("auto").
+ * Returns 0, -ENOENT for an unknown name, -EPERM when capabilities are missing, or another negative errno.
+ */
+int owner_lookup_new(const char *name, const struct owner_config *config, struct owner_lookup **ret_lookup);
+void owner_lookup_free(struct owner_lookup *lookup);
+DEFINE_CLEANUP(struct owner_lookup *, owner_lookup_free)
+
+const char *owner_lookup_name(const struct owner_lookup *lookup);
+
+/* Who has this flow, seen from its local end? ifindex is the interface it goes over (sockets may be bound to
+ * one; 0: unknown). Returns 0 with *ret_status set, and *ret_owner as far as it is known; a negative errno
+ * when the kernel could not be asked (counted; ask again later). Costs one sock_diag request, and where the
+ * socket is new, the reading of /proc/PID/fd of likely processes. */
+int owner_lookup_find(struct owner_lookup *lookup, const struct flow_key *key, uint32_t ifindex,
+                      uint64_t now_usec, enum owner_status *ret_status, struct owner *ret_owner);
+
+/* Does the owner found before still have this flow? 1: it holds the socket, and with UDP it is still that
+ * socket's port; 0: no, find it anew; a negative errno as above. */
+int owner_lookup_confirm(struct owner_lookup *lookup, const struct flow_key *key, uint32_t ifindex,
+                         const struct owner *owner, uint64_t now_usec);
+
+void owner_lookup_stats(const struct owner_lookup *lookup, struct owner_stats *ret_stats);

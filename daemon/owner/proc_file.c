@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "owner/proc_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util/macros.h"
+#include "util/parse.h"
+
+#define SOCKET_LINK "socket:["
+
+static void safe_closedir(DIR *directory) {
+        if (directory)
+                closedir(directory);
+}
+DEFINE_CLEANUP(DIR *, safe_closedir)
+
+/* A process that is gone shows as a missing name or, in a directory that is still open, as no such process.
+ */
+static int gone(int error) {
+        return error == ENOENT ? -ESRCH : -error;
+}
+
+int proc_open_process(const char *proc_root, uint32_t pid) {
+        char path[PATH_MAX];
+        int fd;
+
+        (void) snprintf(path, sizeof(path), "%s/%u", proc_root, pid);
+        fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? gone(errno) : fd;
+}
+
+ssize_t proc_read(int directory, const char *name, char *buffer, size_t size) {
+        _cleanup_close_ int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
+        size_t n = 0;
+
+        if (fd < 0)
+                return gone(errno);
+        while (n < size) { /* long ones come in pieces: seq_file hands out a page at a time */
+                ssize_t got = read(fd, buffer + n, size - n);
+
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got < 0)
+                        return gone(errno);
+                if (got == 0)
+                        break;
+                n += (size_t) got;
+        }
+        return (ssize_t) n;
+}
+
+int parse_socket_link(const char *text, size_t length, uint64_t *ret_inode) {
+        const size_t prefix = strlen(SOCKET_LINK);
+        uint64_t inode;
+        int digits;
+
+        if (length <= prefix || memcmp(text, SOCKET_LINK, prefix) != 0)
+                return -EBADMSG;
+        digits = parse_u64_prefix(text + prefix, length - prefix, &inode);
+        if (digits < 0 || length != prefix + (size_t) digits + 1 || text[length - 1] != ']')
+                return -EBADMSG;
+        *ret_inode = inode;
+        return 0;
+}
+
+static int read_socket_link(int directory, const char *name, uint64_t *ret_inode) {
+        char text[64];
+        ssize_t n = readlinkat(directory, name, text, sizeof(text));
+
+        if (n < 0)
+                return gone(errno);
+        return parse_socket_link(text, (size_t) n, ret_inode);
+}
+
+int proc_socket_at(const char *proc_root, uint32_t pid, uint32_t fd, uint64_t *ret_inode) {
+        char path[PATH_MAX];
+
+        (void) snprintf(path, sizeof(path), "%s/%u/fd/%u", proc_root, pid, fd);
+        return read_socket_link(AT_FDCWD, path, ret_inode);
+}
+
+static int open_directory(const char *path, DIR **ret_directory) {
+        DIR *directory = opendir(path);
+
+        if (!directory)
+                return gone(errno);
+        *ret_directory = directory;
+        return 0;
+}
+
+/* The next entry that is a number; 0 at the end, a negative errno when reading failed. */
+static int next_number(DIR *directory, const char **ret_name, uint32_t *ret_number) {
+        const struct dirent *entry;
+
+        for (;;) {
+                errno = 0;
+                entry = readdir(directory);
+                if (!entry)
+                        return errno == 0 ? 0 : gone(errno);
+                if (parse_u32(entry->d_name, 0, UINT32_MAX, ret_number) < 0)
+                        continue;
+                *ret_name = entry->d_name;
+                return 1;
+        }
+}
+
+int proc_for_each_socket(const char *proc_root, uint32_t pid, socket_handler handler, void *userdata,
+                         uint64_t *n_races) {
+        _cleanup_(safe_closedirp) DIR *directory = NULL;
+        char path[PATH_MAX];
+        const char *name;
+        uint32_t fd;
+        int r;
+
+        (void) snprintf(path, sizeof(path), "%s/%u/fd", proc_root, pid);
+        r = open_directory(path, &directory);
+        if (r < 0)
+                return r;
+        while ((r = next_number(directory, &name, &fd)) > 0) {
+                uint64_t inode;
+
+                r = read_socket_link(dirfd(directory), name, &inode);
+                if (r == -ESRCH && n_races)
+                        (*n_races)++;
+                if (r < 0)
+                        continue;
+                r = handler(fd, inode, userdata);
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}
+
+int proc_for_each_pid(const char *proc_root, pid_handler handler, void *userdata) {
+        _cleanup_(safe_closedirp) DIR *directory = NULL;
+        const char *name;
+        uint32_t pid;
+        int r;
+
+        r = open_directory(proc_root, &directory);
+        if (r < 0)
+                return r;
+        while ((r = next_number(directory, &name, &pid)) > 0) {
+                r = handler(pid, userdata);
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Reading below /proc, or what a test put in its place. Processes may vanish at any moment: -ESRCH says so.
+ */
+
+/* The directory of a process, opened; the caller closes it. A negative errno: -ESRCH when there is none. */
+int proc_open_process(const char *proc_root, uint32_t pid);
+
+/* Reads up to size bytes of a file in that directory. Returns how many, or a negative errno. */
+ssize_t proc_read(int directory, const char *name, char *buffer, size_t size);
+
+/* "socket:[12345]", what the link of a descriptor says of a socket. Returns 0, or -EBADMSG when it is none.
+ */
+int parse_socket_link(const char *text, size_t length, uint64_t *ret_inode);
+
+/* The inode of the socket behind one descriptor of a process. Returns 0, -EBADMSG when it is no socket,
+ * -ESRCH when process or descriptor are gone, or another negative errno. */
+int proc_socket_at(const char *proc_root, uint32_t pid, uint32_t fd, uint64_t *ret_inode);
+
+/* Calls handler for each descriptor that is a socket, until it returns a negative errno. n_races, unless
+ * NULL, is counted up for descriptors that vanished meanwhile. Returns 0, the handler's errno, -ESRCH when
+ * the process is gone, or another negative errno. */
+typedef int (*socket_handler)(uint32_t fd, uint64_t inode, void *userdata);
+int proc_for_each_socket(const char *proc_root, uint32_t pid, socket_handler handler, void *userdata,
+                         uint64_t *n_races);
+
+/* Calls handler for each process, until it returns a negative errno. Returns 0, or that, or why /proc cannot
+ * be read. */
+typedef int (*pid_handler)(uint32_t pid, void *userdata);
+int proc_for_each_pid(const char *proc_root, pid_handler handler, void *userdata);

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+#include "owner/process_reader.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "owner/proc_file.h"
+#include "util/clock.h"
+#include "util/parse.h"
+
+/* Field 22 of /proc/PID/stat is the 20th behind the name's parenthesis. */
+#define FIELDS_TO_START_TIME 20
+
+int parse_proc_stat(const char *text, size_t length, struct process_info *ret_info) {
+        const char *open = memchr(text, '(', length), *close = memrchr(text, ')', length),
+                   *end = text + length;
+        struct process_info info = {};
+        uint64_t pid, start;
+        const char *field;
+        size_t name_length;
+        int r;
+
+        r = parse_u64_prefix(text, length, &pid);
+        if (r < 0 || pid == 0 || pid > UINT32_MAX || !open || !close || close < open || end - close < 4 ||
+            close[1] != ' ' || close[3] != ' ')
+                return -EBADMSG;
+        name_length = MIN((size_t) (close - open - 1), (size_t) PROCESS_NAME_MAX - 1);
+        memcpy(info.name, open + 1, name_length);
+        info.state = close[2];
+
+        field = close + 2;
+        for (int i = 1; i < FIELDS_TO_START_TIME; i++) {
+                field = memchr(field, ' ', (size_t) (end - field));
+                if (!field)
+                        return -EBADMSG;
+                field++;
+        }
+        if (parse_u64_prefix(field, (size_t) (end - field), &start) < 0)
+                return -EBADMSG;
+
+        info.id = (struct process_id){.pid = (uint32_t) pid, .start_ticks = start};
+        *ret_info = info;
+        return 0;
+}
+
+/* "12:cpu,cpuacct:/path": the controllers between the colons, then the path up to the end of the line. */
+static const char *cgroup_line_path(const char *line, const char *end, const char *controllers) {
+        const char *first = memchr(line, ':', (size_t) (end - line));
+        const char *second = first ? memchr(first + 1, ':', (size_t) (end - first - 1)) : NULL;
+        size_t length = strlen(controllers);
+
+        if (!second || (size_t) (second - first - 1) != length ||
+            memcmp(first + 1, controllers, length) != 0)
+                return NULL;
+        return second + 1;
+}
+
+/* *ret_length is without the newline. NULL: no line of these controllers. */
+static const char *find_cgroup(const char *text, size_t length, const char *controllers,
+                               size_t *ret_length) {
+        const char *end = text + length;
+
+        for (const char *line = text; line < end;) {
+                const char *newline = memchr(line, '\n', (size_t) (end - line));
+                const char *stop = newline ?: end, *path = cgroup_line_path(line, stop, controllers);
+
+                if (path) {
+                        *ret_length = (size_t) (stop - path);
+                        return path;
+                }
+                line = stop + 1;
+        }
+        return NULL;
+}
+
+int parse_proc_cgroup(const char *text, size_t length, char **ret_path) {
+        size_t unified_length = 0, systemd_length = 0, n;
+        const char *unified = find_cgroup(text, length, "", &unified_length);
+        const char *systemd = find_cgroup(text, length, "name=systemd", &systemd_length);
+        const char *path = unified && (unified_length > 1 || !systemd) ? unified : systemd;
+        char *copy;
+
+        n = path == unified ? unified_length : systemd_length;
+        if (!path || n == 0)
+                return -ENODATA;
+        if (*path != '/')
+                return -EBADMSG;
+        copy = strndup(path, n);
+        if (!copy)
+                return -ENOMEM;
+        *ret_path = copy;
+        return 0;
+}
+
+static bool is_unit(const char *name, size_t length) {
+        static const char *const suffixes[] = {".service", ".scope"};
+
+        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
+                size_t suffix = strlen(suffixes[i]);
+
+                if (length > suffix && memcmp(name + length - suffix, suffixes[i], suffix) == 0)
+                        return true;
+        }
+        return false;
+}
+
+int unit_from_cgroup(const char *path, char **ret_unit) {
+        const char *unit = NULL;
+        size_t unit_length = 0;
+        char *copy;
+
+        for (const char *name = path; *name;) {
+                size_t length = strcspn(name, "/");
+
+                if (is_unit(name, length)) {
+                        unit = name;
+                        unit_length = length;
+                }
+                name += length + strspn(name + length, "/");
+        }
+        if (!unit)
+                return -ENODATA;
+        if (*unit == '_') { /* systemd's escape for names the kernel has a use for: cg_escape() */
+                unit++;
+                unit_length--;
+        }
+        copy = strndup(unit, unit_length);
+        if (!copy)
+                return -ENOMEM;
+        *ret_unit = copy;
+        return 0;
+}
+
+static int read_stat(int directory, struct process_info *ret_info) {
+        char text[1024]; /* 52 fields of at most 20 digits would be longer, but those we want come first */
+        ssize_t n = proc_read(directory, "stat", text, sizeof(text));
+
+        if (n < 0)
+                return (int) n;
+        return parse_proc_stat(text, (size_t) n, ret_info);
+}
+
+int process_read_stat(const char *proc_root, uint32_t pid, struct process_info *ret_info) {
+        _cleanup_close_ int directory = proc_open_process(proc_root, pid);
+
+        return directory < 0 ? directory : read_stat(directory, ret_info);
+}
+
+/* "4243 4244 ": proc(5), /proc/PID/task/TID/children; absent without CONFIG_PROC_CHILDREN. */
+static size_t read_children(int directory, uint32_t pid, uint32_t *ret_children, size_t max) {
+        char name[64], text[1024];
+        const char *at = text;
+        uint64_t child;
+        size_t n = 0;
+        ssize_t length;
+        int digits;
+
+        (void) snprintf(name, sizeof(name), "task/%u/children", pid);
+        length = proc_read(directory, name, text, sizeof(text));
+        if (length <= 0)
+                return 0;
+        while (n < max && (digits = parse_u64_prefix(at, (size_t) (text + length - at), &child)) > 0) {
+                at += digits;
+                if (at == text + length)
+                        break; /* cut off: not a whole number */
+                at++;
+                ret_children[n++] = (uint32_t) child;
+        }
+        return n;
+}
+
+int process_read_relatives(const char *proc_root, uint32_t pid, uint32_t *ret_parent, uint32_t *ret_children,
+                           size_t max, size_t *ret_n) {
+        _cleanup_close_ int directory = proc_open_process(proc_root, pid);
+        char text[1024];
+        uint64_t parent;
+        const char *close;
+        ssize_t n;
+
+        if (directory < 0)
+                return directory;
+        n = proc_read(directory, "stat", text, sizeof(text));
+        if (n < 0)
+                return (int) n;
+        close = memrchr(text, ')', (size_t) n);
+        if (!close || text + n - close < 5 ||
+            parse_u64_prefix(close + 4, (size_t) (text + n - close - 4), &parent) < 0) /* ") S 1" */
+                return -EBADMSG;
+
+        *ret_n = read_children(directory, pid, ret_children, max);
+        *ret_parent = (uint32_t) parent;
+        return 0;
+}
+
+static void read_exe(int directory, struct process_info *info) {
+        char path[PATH_MAX];
+        ssize_t n = readlinkat(directory, "exe", path, sizeof(path));
+
+        if (n > 0 && n < (ssize_t) sizeof(path)) /* kernel threads have none */
+                info->exe = strndup(path, (size_t) n);
+}
+
+/* "Uid:\t1000\t1000\t1000\t1000\n": real, effective, saved, file system. */
+static void read_uid(int directory, struct process_info *info) {
+        char text[4096];
+        ssize_t n = proc_read(directory, "status", text, sizeof(text) - 1);
+        unsigned effective;
+        const char *line;
+
+        if (n <= 0)
+                return;
+        text[n] = '\0';
+        line = strstr(text, "\nUid:"); /* a name cannot fake it: newlines in it are escaped here, proc(5) */
+        if (line && sscanf(line, "\nUid:%*u%u", &effective) == 1) {
+                info->uid = effective;
+                info->uid_known = true;
+        }
+}
+
+static void read_cgroup(int directory, struct process_info *info) {
+        char text[8192];
+        ssize_t n = proc_read(directory, "cgroup", text, sizeof(text));
+
+        if (n > 0 && parse_proc_cgroup(text, (size_t) n, &info->cgroup) >= 0)
+                (void) unit_from_cgroup(info->cgroup, &info->unit);
+}
+
+static void set_start_time(struct process_info *info) {
+        uint64_t per_tick = USEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
+
+        info->start_time_usec =
+                clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_BOOTTIME) + info->id.start_ticks * per_tick;
+}
+
+int process_read(const char *proc_root, uint32_t pid, struct process_info *ret_info) {
+        _cleanup_close_ int directory = proc_open_process(proc_root, pid);
+        struct process_info info;
+        int r;
+
+        if (directory < 0)
+                return directory;
+        r = read_stat(directory, &info);
+        if (r < 0)
+                return r;
+        read_exe(directory, &info);
+        read_uid(directory, &info);
+        read_cgroup(directory, &info);
+        set_start_time(&info);
+
+        *ret_info = info;
+        return 0;
+}
+
+static int compare_inodes(const void *a, const void *b) {
+        uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
+
+        return x < y ? -1 : x > y;
+}
+
+struct inode_list {
+        uint64_t *inodes;
+        size_t n, allocated;
+};
+
+static int add_inode(uint32_t fd, uint64_t inode, void *userdata) {
+        struct inode_list *list = userdata;
+
+        (void) fd;
+        if (list->n == list->allocated) {
+                size_t allocated = MAX(list->allocated * 2, (size_t) 16);
+                uint64_t *inodes = realloc(list->inodes, allocated * sizeof(*inodes));
+
+                if (!inodes)
+                        return -ENOMEM;
+                list->inodes = inodes;
+                list->allocated = allocated;
+        }
+        list->inodes[list->n++] = inode;
+        return 0;
+}
+
+int process_read_socket_inodes(const char *proc_root, uint32_t pid, uint64_t **ret_inodes, size_t *ret_n) {
+        struct inode_list list = {};
+        size_t n = 0;
+        int r;
+
+        r = proc_for_each_socket(proc_root, pid, add_inode, &list, NULL);
+        if (r < 0) {
+                free(list.inodes);
+                return r;
+        }
+        if (list.n > 0)
+                qsort(list.inodes, list.n, sizeof(*list.inodes), compare_inodes);
+        for (size_t i = 0; i < list.n; i++) /* descriptors that were duplicated show the same socket */
+                if (n == 0 || list.inodes[n - 1] != list.inodes[i])
+                        list.inodes[n++] = list.inodes[i];
+
+        *ret_inodes = list.inodes;
+        *ret_n = n;
+        return 0;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/process.h"
+#include "util/macros.h"
+
+/* Reads /proc/PID below an injected root. Each file is a pure parser over a buffer and a reader around it.
+ */
+
+/* "4242 (a) b) S 1 4242 …": pid, name (may hold blanks and parentheses: it ends at the last one), state,
+ * start time. The text need not end in NUL. Sets id, name and state of *ret_info. Returns 0 or -EBADMSG. */
+int parse_proc_stat(const char *text, size_t length, struct process_info *ret_info);
+
+/* The cgroup path out of /proc/PID/cgroup: "0::/user.slice/…" on cgroup v2; where that is "/" or missing,
+ * the "name=systemd" line of a v1 or hybrid system. The caller frees *ret_path. Returns 0, -ENODATA when
+ * there is no such line, -EBADMSG, -ENOMEM. */
+int parse_proc_cgroup(const char *text, size_t length, char **ret_path);
+
+/* The innermost systemd unit in a cgroup path: "/user.slice/user-1000.slice/user@1000.service/app.slice/
+ * app-firefox.scope/x" → "app-firefox.scope", without the "_" that systemd puts before names that the kernel
+ * reserves. The caller frees *ret_unit. Returns 0, -ENODATA when the path has no .service or .scope,
+ * -ENOMEM. */
+int unit_from_cgroup(const char *path, char **ret_unit);
+
+/* All that is known of a process. Returns 0, -ESRCH when it is gone (or is no thread group leader), or a
+ * negative errno. Keys that cannot be read stay unset. The caller calls process_info_done(). */
+int process_read(const char *proc_root, uint32_t pid, struct process_info *ret_info);
+
+/* Only pid, name, state and start time: one file, for the check whether a process is still the same one. */
+int process_read_stat(const char *proc_root, uint32_t pid, struct process_info *ret_info);
+
+/* The parent of a process (0: none) and up to max of its children, as far as the kernel lists them. Returns
+ * 0 or as process_read_stat(). */
+int process_read_relatives(const char *proc_root, uint32_t pid, uint32_t *ret_parent, uint32_t *ret_children,
+                           size_t max, size_t *ret_n);
+
+/* The socket inodes a process holds, each once, ascending. *ret_inodes is the caller's to free and NULL when
+ * there are none. Returns 0, -ESRCH when the process is gone, -EACCES or -EPERM when we may not look,
+ * -ENOMEM. */
+int process_read_socket_inodes(const char *proc_root, uint32_t pid, uint64_t **ret_inodes, size_t *ret_n);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "owner/owner_lookup.h"
+#include "owner/sock_diag.h"
+#include "owner/socket_holders.h"
+
+/* Sockets on one port that are looked at one by one; with more it is plainly shared. */
+#define BOUND_MAX 16
+
+/* Ports of which it is known for the drain under way that just one socket has them. */
+#define SOLE_PORTS 64u
+
+struct procfs_owner {
+        struct sock_diag *diag;
+        struct socket_holders *holders;
+        struct owner_stats stats;
+        struct {
+                uint64_t inode, now_usec;
+                uint16_t port;
+                uint8_t protocol;
+        } sole[SOLE_PORTS];
+};
+
+static void procfs_close(void *state) {
+        struct procfs_owner *owner = state;
+
+        if (!owner)
+                return;
+        sock_diag_free(owner->diag);
+        socket_holders_free(owner->holders);
+        free(owner);
+}
+
+static void procfs_closep(struct procfs_owner **owner) {
+        procfs_close(*owner);
+}
+
+static int procfs_open(const struct owner_config *config, void **ret_state) {
+        _cleanup_(procfs_closep) struct procfs_owner *owner = calloc(1, sizeof(*owner));
+        int r;
+
+        if (!owner)
+                return -ENOMEM;
+        r = sock_diag_new(&owner->diag);
+        if (r < 0)
+                return r;
+        r = socket_holders_new(config, &owner->holders);
+        if (r < 0)
+                return r;
+
+        *ret_state = TAKE_PTR(owner);
+        return 0;
+}
+
+static int look_up(struct procfs_owner *owner, const struct flow_key *key, uint32_t ifindex,
+                   struct socket_info *ret_socket) {
+        int r;
+
+        owner->stats.lookups++;
+        r = sock_diag_find(owner->diag, key, ifindex, ret_socket);
+        if (r < 0)
+                owner->stats.netlink_errors++;
+        return r;
+}
+
+static int list_bound(struct procfs_owner *owner, uint8_t protocol, uint16_t port, uint32_t states,
+                      struct socket_info *ret_sockets) {
+        int r;
+
+        owner->stats.lookups++;
+        r = sock_diag_bound(owner->diag, protocol, port, states, ret_sockets, BOUND_MAX);
+        if (r < 0)
+                owner->stats.netlink_errors++;
+        return r;
+}
+
+static bool is_wildcard(const struct in6_addr *address) {
+        static const struct in6_addr any_ipv4 = {.s6_addr = {[10] = 0xff, 0xff}};
+
+        return IN6_IS_ADDR_UNSPECIFIED(address) || memcmp(address, &any_ipv4, sizeof(any_ipv4)) == 0;
+}
+
+/* Could this socket send and receive packets of this flow, by where it is bound and connected? */
+static bool could_have(const struct socket_info *socket, const struct flow_key *key) {
+        bool bound_ipv4 = IN6_IS_ADDR_V4MAPPED(&socket->local), ipv4 = flow_key_is_ipv4(key);
+
+        if (ipv4 ? !bound_ipv4 && (socket->ipv6_only || !IN6_IS_ADDR_UNSPECIFIED(&socket->local))
+                 : bound_ipv4)
+                return false;
+        if (!is_wildcard(&socket->local) && memcmp(&socket->local, &key->local, sizeof(key->local)) != 0)
+                return false;
+        return socket->remote_port == 0 || (socket->remote_port == key->remote_port &&
+                                            memcmp(&socket->remote, &key->remote, sizeof(key->remote)) == 0);
+}
+
+static bool known_sole(struct procfs_owner *owner, const struct flow_key *key, uint64_t inode,
+                       uint64_t now_usec) {
+        const __typeof__(owner->sole[0]) *sole = &owner->sole[key->local_port % SOLE_PORTS];
+
+        return sole->now_usec == now_usec && sole->inode == inode && sole->port == key->local_port &&
+               sole->protocol == key->protocol;
+}
+
+/* The kernel's lookup picks one socket for an incoming packet. One that is not connected may not be the one
+ * that sent, or not the only one that got it: with SO_REUSEPORT, with SO_REUSEADDR and multicast (mDNS),
+ * with a wildcard beside a specific address. Returns 1 when all that could have the flow are held by
+ * *process alone, 0 when not. */
+static int is_sole(struct procfs_owner *owner, const struct flow_key *key, uint64_t inode,
+                   const struct process_id *process, uint64_t now_usec) {
+        struct socket_info sockets[BOUND_MAX];
+        int n;
+
+        if (known_sole(owner, key, inode, now_usec))
+                return 1;
+        n = list_bound(owner, key->protocol, key->local_port, UINT32_MAX, sockets);
+        if (n < 0)
+                return n;
+        if (n > BOUND_MAX)
+                return 0;
+        for (int i = 0; i < n; i++) {
+                struct process_id other;
+
+                if (sockets[i].inode == inode || !could_have(&sockets[i], key))
+                        continue;
+                if (socket_holders_find(owner->holders, sockets[i].inode, now_usec, &other) != OWNER_FOUND ||
+                    memcmp(&other, process, sizeof(other)) != 0)
+                        return 0;
+        }
+        if (n == 1) {
+                __typeof__(owner->sole[0]) *sole = &owner->sole[key->local_port % SOLE_PORTS];
+
+                sole->inode = inode;
+                sole->now_usec = now_usec;
+                sole->port = key->local_port;
+                sole->protocol = key->protocol;
+        }
+        return 1;
+}
+
+static int find_udp(struct procfs_owner *owner, const struct flow_key *key, const struct socket_info *socket,
+                    uint64_t now_usec, enum owner_status *ret_status, struct owner *ret_owner) {
+        enum owner_status status;
+        int r;
+
+        status = socket_holders_find(owner->holders, socket->inode, now_usec, &ret_owner->process);
+        if (status == OWNER_FOUND && socket->remote_port == 0) {
+                r = is_sole(owner, key, socket->inode, &ret_owner->process, now_usec);
+                if (r < 0)
+                        return r;
+                if (r == 0)
+                        status = OWNER_SHARED;
+        }
+        *ret_status = status;
+        return 0;
+}
+
+/* Who listens where this connection came in, if just one process does. */
+static int find_listener(struct procfs_owner *owner, const struct flow_key *key, uint64_t now_usec,
+                         struct owner *ret_owner) {
+        struct process_id process, listener = {};
+        struct socket_info sockets[BOUND_MAX];
+        int n;
+
+        n = list_bound(owner, IPPROTO_TCP, key->local_port, 1u << TCP_LISTEN, sockets);
+        if (n < 0)
+                return n;
+        if (n > BOUND_MAX)
+                return 0;
+        for (int i = 0; i < n; i++) {
+                if (!could_have(&sockets[i], key))
+                        continue;
+                if (socket_holders_find(owner->holders, sockets[i].inode, now_usec, &process) != OWNER_FOUND)
+                        return 0;
+                if (listener.pid != 0 && memcmp(&listener, &process, sizeof(process)) != 0)
+                        return 0;
+                listener = process;
+        }
+        ret_owner->process = listener;
+        return 0;
+}
+
+static int find_tcp(struct procfs_owner *owner, const struct flow_key *key, const struct socket_info *socket,
+                    uint64_t now_usec, enum owner_status *ret_status, struct owner *ret_owner) {
+        int r;
+
+        switch (socket->state) {
+        case TCP_TIME_WAIT:
+                *ret_status = OWNER_NO_SOCKET;
+                return 0;
+        case TCP_FIN_WAIT1:
+        case TCP_FIN_WAIT2:
+        case TCP_CLOSING:
+        case TCP_LAST_ACK:
+                if (socket->inode == 0) { /* closed by its owner, the kernel finishes */
+                        *ret_status = OWNER_NO_SOCKET;
+                        return 0;
+                }
+                break;
+        default:
+                if (socket->inode != 0 && socket->state != TCP_LISTEN)
+                        break;
+                r = find_listener(owner, key, now_usec, ret_owner);
+                if (r < 0)
+                        return r;
+                *ret_status = OWNER_UNACCEPTED;
+                return 0;
+        }
+        *ret_status = socket_holders_find(owner->holders, socket->inode, now_usec, &ret_owner->process);
+        return 0;
+}
+
+static int procfs_find(void *state, const struct flow_key *key, uint32_t ifindex, uint64_t now_usec,
+                       enum owner_status *ret_status, struct owner *ret_owner) {
+        struct procfs_owner *owner = state;
+        struct socket_info socket;
+        int r;
+
+        if (!sock_diag_supports(key->protocol)) {
+                *ret_status = OWNER_NO_LOOKUP;
+                return 0;
+        }
+        r = look_up(owner, key, ifindex, &socket);
+        if (r < 0)
+                return r;
+        if (r == 0) {
+                *ret_status = OWNER_NO_SOCKET;
+                return 0;
+        }
+        *ret_owner = (struct owner){.cookie = socket.cookie, .inode = socket.inode, .uid = socket.uid};
+        if (key->protocol == IPPROTO_TCP)
+                return find_tcp(owner, key, &socket, now_usec, ret_status, ret_owner);
+        return find_udp(owner, key, &socket, now_usec, ret_status, ret_owner);
+}
+
+static int procfs_confirm(void *state, const struct flow_key *key, uint32_t ifindex,
+                          const struct owner *found, uint64_t now_usec) {
+        struct procfs_owner *owner = state;
+        struct socket_info socket;
+        int r;
+
+        if (!socket_holders_confirm(owner->holders, found->inode, &found->process, now_usec))
+                return 0;
+        if (key->protocol == IPPROTO_TCP) /* a connection keeps its tuple as long as it has its socket */
+                return 1;
+        r = look_up(owner, key, ifindex, &socket);
+        if (r <= 0)
+                return r;
+        if (socket.cookie != found->cookie)
+                return 0;
+        return socket.remote_port != 0 ? 1 : is_sole(owner, key, socket.inode, &found->process, now_usec);
+}
+
+static void procfs_stats(const void *state, struct owner_stats *ret_stats) {
+        const struct procfs_owner *owner = state;
+
+        *ret_stats = owner->stats;
+        socket_holders_stats(owner->holders, ret_stats);
+}
+
+const struct owner_ops owner_procfs = {
+        .name = "procfs",
+        .open = procfs_open,
+        .close = procfs_close,
+        .find = procfs_find,
+        .confirm = procfs_confirm,
+        .stats = procfs_stats,
+};

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include "owner/sock_diag.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#define MESSAGE_BYTES 32768
+
+struct sock_diag {
+        struct mnl_socket *socket; /* NULL: to be opened with the next request */
+        uint32_t sequence;
+        char buffer[MESSAGE_BYTES] __attribute__((aligned(8)));
+};
+
+int sock_diag_new(struct sock_diag **ret_diag) {
+        struct sock_diag *diag = calloc(1, sizeof(*diag));
+
+        if (!diag)
+                return -ENOMEM;
+        *ret_diag = diag;
+        return 0;
+}
+
+static void disconnect(struct sock_diag *diag) {
+        if (diag->socket)
+                mnl_socket_close(TAKE_PTR(diag->socket));
+}
+
+void sock_diag_free(struct sock_diag *diag) {
+        if (!diag)
+                return;
+        disconnect(diag);
+        free(diag);
+}
+
+bool sock_diag_supports(uint8_t protocol) {
+        return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE;
+}
+
+/* The kernel answers within sendmsg(2), so an answer that is not there at once never comes: nothing here
+ * waits. */
+static int connect_diag(struct sock_diag *diag) {
+        if (diag->socket)
+                return 0;
+        diag->socket = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (!diag->socket)
+                return -errno;
+        if (mnl_socket_bind(diag->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+                int r = -errno;
+
+                disconnect(diag);
+                return r;
+        }
+        return 0;
+}
+
+static void set_address(struct in6_addr *address, uint8_t family, const uint32_t words[4]) {
+        if (family == AF_INET)
+                *address = (struct in6_addr){.s6_addr32 = {0, 0, htonl(0xffff), words[0]}};
+        else
+                memcpy(address, words, sizeof(*address));
+}
+
+int parse_inet_diag(const void *message, size_t length, struct socket_info *ret_socket) {
+        const size_t header = NLMSG_ALIGN(sizeof(struct inet_diag_msg));
+        const struct nlattr *attr;
+        struct inet_diag_msg diag;
+        struct socket_info socket;
+
+        if (length < sizeof(diag))
+                return -EBADMSG;
+        memcpy(&diag, message, sizeof(diag));
+        if (diag.idiag_family != AF_INET && diag.idiag_family != AF_INET6)
+                return -EBADMSG;
+
+        socket = (struct socket_info){
+                .cookie = (uint64_t) diag.id.idiag_cookie[1] << 32 | diag.id.idiag_cookie[0],
+                .inode = diag.idiag_inode,
+                .uid = diag.idiag_uid,
+                .state = diag.idiag_state,
+                .local_port = ntohs(diag.id.idiag_sport),
+                .remote_port = ntohs(diag.id.idiag_dport),
+        };
+        set_address(&socket.local, diag.idiag_family, diag.id.idiag_src);
+        set_address(&socket.remote, diag.idiag_family, diag.id.idiag_dst);
+        if (length > header)
+                for (attr = (const struct nlattr *) (const void *) ((const char *) message + header);
+                     mnl_attr_ok(attr, (int) ((const char *) message + length - (const char *) attr));
+                     attr = mnl_attr_next(attr))
+                        if (mnl_attr_get_type(attr) == INET_DIAG_SKV6ONLY &&
+                            mnl_attr_get_payload_len(attr) >= 1)
+                                socket.ipv6_only = mnl_attr_get_u8(attr) != 0;
+
+        *ret_socket = socket;
+        return 0;
+}
+
+static void fill_addresses(struct inet_diag_sockid *id, const struct in6_addr *src, uint16_t sport,
+                           const struct in6_addr *dst, uint16_t dport, bool ipv4) {
+        id->idiag_sport = htons(sport);
+        id->idiag_dport = htons(dport);
+        memcpy(id->idiag_src, ipv4 ? src->s6_addr + 12 : src->s6_addr, ipv4 ? 4 : 16);
+        memcpy(id->idiag_dst, ipv4 ? dst->s6_addr + 12 : dst->s6_addr, ipv4 ? 4 : 16);
+}
+
+/* AF_INET finds dual-stack sockets as well: the kernel's own lookup of an IPv4 packet does. TCP takes src
+ * for the local end; UDP, whose lookup is written as for an incoming packet, for the remote one:
+ * net/ipv4/inet_diag.c inet_diag_find_one_icsk(), net/ipv4/udp_diag.c udp_dump_one(). */
+static void fill_request(struct inet_diag_req_v2 *request, const struct flow_key *key, uint32_t ifindex) {
+        bool ipv4 = flow_key_is_ipv4(key);
+
+        *request = (struct inet_diag_req_v2){
+                .sdiag_family = ipv4 ? AF_INET : AF_INET6,
+                .sdiag_protocol = key->protocol,
+                .idiag_states = UINT32_MAX,
+                .id = {.idiag_if = ifindex, .idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}},
+        };
+        if (key->protocol == IPPROTO_TCP)
+                fill_addresses(&request->id, &key->local, key->local_port, &key->remote, key->remote_port,
+                               ipv4);
+        else
+                fill_addresses(&request->id, &key->remote, key->remote_port, &key->local, key->local_port,
+                               ipv4);
+}
+
+static struct nlmsghdr *new_request(struct sock_diag *diag, uint16_t flags) {
+        struct nlmsghdr *message = mnl_nlmsg_put_header(diag->buffer);
+
+        message->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+        message->nlmsg_flags = NLM_F_REQUEST | flags;
+        message->nlmsg_seq = ++diag->sequence;
+        return message;
+}
+
+static int send_request(struct sock_diag *diag, const struct nlmsghdr *message) {
+        int r;
+
+        r = connect_diag(diag);
+        if (r < 0)
+                return r;
+        if (mnl_socket_sendto(diag->socket, message, message->nlmsg_len) < 0) {
+                r = -errno;
+                disconnect(diag);
+                return r;
+        }
+        return 0;
+}
+
+/* Sockets gather here while answers are read. */
+struct answers {
+        struct socket_info *sockets;
+        size_t n, max;
+};
+
+static int on_socket(const struct nlmsghdr *message, void *userdata) {
+        struct answers *answers = userdata;
+        struct socket_info socket;
+
+        if (parse_inet_diag(mnl_nlmsg_get_payload(message), mnl_nlmsg_get_payload_len(message), &socket) < 0)
+                return MNL_CB_OK;
+        if (answers->n < answers->max)
+                answers->sockets[answers->n] = socket;
+        answers->n++;
+        return MNL_CB_OK;
+}
+
+/* Reads what was answered to the last request: one message, or with `dump` all up to its end. */
+static int read_answers(struct sock_diag *diag, bool dump, struct answers *answers) {
+        for (;;) {
+                ssize_t n = mnl_socket_recvfrom(diag->socket, diag->buffer, sizeof(diag->buffer));
+                int r;
+
+                if (n < 0) {
+                        r = -errno; /* ENOBUFS, or EAGAIN: the answer was lost */
+                        disconnect(diag);
+                        return r;
+                }
+                r = mnl_cb_run(diag->buffer, (size_t) n, diag->sequence, mnl_socket_get_portid(diag->socket),
+                               on_socket, answers);
+                if (r < 0 && errno == ENOENT)
+                        return 0; /* there is no such socket */
+                if (r < 0) {
+                        r = -errno;
+                        disconnect(diag);
+                        return r;
+                }
+                if (r == MNL_CB_STOP || !dump)
+                        return 0;
+        }
+}
+
+int sock_diag_find(struct sock_diag *diag, const struct flow_key *key, uint32_t ifindex,
+                   struct socket_info *ret_socket) {
+        struct nlmsghdr *message = new_request(diag, 0);
+        struct socket_info socket;
+        struct answers answers = {.sockets = &socket, .max = 1};
+        int r;
+
+        fill_request(mnl_nlmsg_put_extra_header(message, sizeof(struct inet_diag_req_v2)), key, ifindex);
+        r = send_request(diag, message);
+        if (r < 0)
+                return r;
+        r = read_answers(diag, false, &answers);
+        if (r < 0)
+                return r;
+        if (answers.n == 0)
+                return 0;
+
+        *ret_socket = socket;
+        return 1;
+}
+
+static int dump_bound(struct sock_diag *diag, uint8_t family, uint8_t protocol, uint16_t port,
+                      uint32_t states, struct answers *answers) {
+        /* "source port equals": the second word holds the port; both ways out lie behind the end, where 4
+         * bytes too far means no: net/ipv4/inet_diag.c inet_diag_bc_run() */
+        const struct inet_diag_bc_op filter[2] = {
+                {.code = INET_DIAG_BC_S_EQ, .yes = 2 * sizeof(*filter), .no = 2 * sizeof(*filter) + 4},
+                {.no = port},
+        };
+        struct nlmsghdr *message = new_request(diag, NLM_F_DUMP);
+        struct inet_diag_req_v2 *request = mnl_nlmsg_put_extra_header(message, sizeof(*request));
+        int r;
+
+        request->sdiag_family = family;
+        request->sdiag_protocol = protocol;
+        request->idiag_states = states;
+        mnl_attr_put(message, INET_DIAG_REQ_BYTECODE, sizeof(filter), filter);
+        r = send_request(diag, message);
+        return r < 0 ? r : read_answers(diag, true, answers);
+}
+
+int sock_diag_bound(struct sock_diag *diag, uint8_t protocol, uint16_t port, uint32_t states,
+                    struct socket_info *ret_sockets, size_t max) {
+        struct answers answers = {.sockets = ret_sockets, .max = max};
+        int r;
+
+        r = dump_bound(diag, AF_INET, protocol, port, states, &answers);
+        if (r < 0)
+                return r;
+        r = dump_bound(diag, AF_INET6, protocol, port, states, &answers);
+        return r < 0 ? r : (int) answers.n;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdint.h>
+
+#include "model/owner.h"
+#include "model/process.h"
+#include "owner/owner_lookup.h"
+#include "util/macros.h"
+
+/* Which process holds a socket, by its inode, through /proc/PID/fd. New sockets are looked for in likely
+ * processes first: those that are new, and those that held the sockets asked for of late. All of /proc is
+ * walked only where that does not help, and every few seconds to see which sockets have come to be shared.
+ */
+struct socket_holders;
+
+/* As in struct owner_config. Returns 0, -EINVAL or -ENOMEM. */
+int socket_holders_new(const struct owner_config *config, struct socket_holders **ret_holders);
+void socket_holders_free(struct socket_holders *holders);
+DEFINE_CLEANUP(struct socket_holders *, socket_holders_free)
+
+/* Who holds the socket with this inode? One of OWNER_FOUND with *ret_process, OWNER_SHARED,
+ * OWNER_NO_PROCESS, and OWNER_BUSY when that takes a walk that is not due yet. now_usec: CLOCK_MONOTONIC;
+ * likely processes are read once for each value of it. */
+enum owner_status socket_holders_find(struct socket_holders *holders, uint64_t inode, uint64_t now_usec,
+                                      struct process_id *ret_process);
+
+/* Does this process hold it still, as far as its descriptor and the last walk tell, and nobody else? */
+bool socket_holders_confirm(struct socket_holders *holders, uint64_t inode, const struct process_id *process,
+                            uint64_t now_usec);
+
+/* Adds what was counted here to *stats. */
+void socket_holders_stats(const struct socket_holders *holders, struct owner_stats *stats);
