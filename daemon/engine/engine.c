@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "engine/engine_internal.h"
+#include "util/clock.h"
+
+/* A second counts as closed this long after it ended: what the kernel's ring held back is in by then (a
+ * block's timeout and a drain, with some slack). */
+#define CLOSE_DELAY_USEC (250 * USEC_PER_MSEC)
+
+#define SCAN_INTERVAL_USEC (250 * USEC_PER_MSEC)
+
+void engine_config_init(struct engine_config *ret_config) {
+        *ret_config = (struct engine_config){
+                .backend = "pcap",
+                .proc_root = "/proc",
+                .ring_bytes = 8u << 20,
+                .max_sockets = 16384,
+                .limits =
+                        {
+                                .max_flows = 65536,
+                                .max_fragments = 4096,
+                                .processes = {.max_processes = 8192, .max_exited = 2048, .max_folded = 256},
+                        },
+        };
+}
+
+static int open_source(struct engine *engine, struct source_error *ret_error) {
+        const struct source_config config = {
+                .path = engine->config.savefile,
+                .filter = engine->config.filter,
+                .ring_bytes = engine->config.ring_bytes,
+                .interfaces = engine->interfaces,
+        };
+
+        return source_new(engine->config.backend, &config, &engine->source, ret_error);
+}
+
+static int open_owners(struct engine *engine, struct source_error *ret_error) {
+        const struct owner_config config = {
+                .proc_root = engine->config.proc_root,
+                .scan_interval_usec = SCAN_INTERVAL_USEC,
+                .max_sockets = engine->config.max_sockets,
+        };
+        int r;
+
+        r = owner_lookup_new(engine->config.owners, &config, &engine->owners);
+        if (r >= 0)
+                r = process_watch_new(&engine->watch);
+        if (r < 0)
+                (void) snprintf(ret_error->text, sizeof(ret_error->text), "cannot look up owners: %s",
+                                strerror(-r));
+        return r;
+}
+
+int engine_new(const struct engine_config *config, struct engine **ret_engine,
+               struct source_error *ret_error) {
+        _cleanup_(engine_freep) struct engine *engine = calloc(1, sizeof(*engine));
+        int r;
+
+        if (!engine)
+                return -ENOMEM;
+        engine->config = *config;
+        r = books_new(&config->limits, &engine->books);
+        if (r < 0) {
+                (void) snprintf(ret_error->text, sizeof(ret_error->text), "no memory for the books");
+                return r;
+        }
+        r = interfaces_new(&engine->interfaces);
+        if (r < 0) {
+                (void) snprintf(ret_error->text, sizeof(ret_error->text),
+                                "cannot read interfaces by rtnetlink: %s", strerror(-r));
+                return r;
+        }
+        r = open_source(engine, ret_error);
+        if (r < 0)
+                return r;
+        if (!config->savefile) {
+                r = open_owners(engine, ret_error);
+                if (r < 0)
+                        return r;
+        }
+
+        *ret_engine = TAKE_PTR(engine);
+        return 0;
+}
+
+void engine_free(struct engine *engine) {
+        if (!engine)
+                return;
+        source_free(engine->source);
+        owner_lookup_free(engine->owners);
+        books_free(engine->books);
+        process_watch_free(engine->watch);
+        interfaces_free(engine->interfaces);
+        free(engine);
+}
+
+static void on_sample(const struct sample *sample, void *userdata) {
+        struct engine *engine = userdata;
+
+        engine->packet_clock = MAX(engine->packet_clock, sample->time_usec);
+        books_enter(engine->books, sample);
+}
+
+static void close_source(struct engine *engine) {
+        struct source_stats stats;
+
+        source_stats(engine->source, &stats);
+        engine->earlier.received += stats.received;
+        engine->earlier.dropped += stats.dropped;
+        engine->earlier.skipped_enslaved += stats.skipped_enslaved;
+        source_free(TAKE_PTR(engine->source));
+}
+
+int engine_drain(struct engine *engine, int max_packets, struct source_error *ret_error) {
+        int r = 0;
+
+        /* what cannot be read now stays as it was, and is tried again with the next drain */
+        (void) interfaces_update(engine->interfaces);
+        if (engine->source)
+                r = source_drain(engine->source, max_packets, on_sample, engine, ret_error);
+        engine_settle(engine, clock_usec(CLOCK_MONOTONIC), false);
+        if (r < 0 && engine->source) {
+                engine->last_error = *ret_error;
+                close_source(engine);
+        }
+        return r;
+}
+
+void engine_tick(struct engine *engine) {
+        engine_mark_exits(engine);
+        engine_refresh_processes(engine);
+}
+
+void engine_expire(struct engine *engine) {
+        books_expire(engine->books, engine_now(engine));
+}
+
+void engine_finish(struct engine *engine) {
+        engine_settle(engine, clock_usec(CLOCK_MONOTONIC), true);
+}
+
+int engine_reopen(struct engine *engine, struct source_error *ret_error) {
+        int r;
+
+        if (engine->source)
+                return 0;
+        r = open_source(engine, ret_error);
+        engine->last_error = r < 0 ? *ret_error : (struct source_error){};
+        return r;
+}
+
+bool engine_capturing(const struct engine *engine) {
+        return engine->source != NULL;
+}
+
+int engine_fd(const struct engine *engine) {
+        return engine->source ? source_fd(engine->source) : -1;
+}
+
+bool engine_pending(const struct engine *engine) {
+        return engine->books->ledger.unattributed[UNATTRIBUTED_PENDING] > 0;
+}
+
+uint64_t engine_now(const struct engine *engine) {
+        if (engine->config.savefile) /* the second of its last packet is over */
+                return engine->packet_clock + USEC_PER_SEC;
+        return clock_usec(CLOCK_REALTIME) - CLOSE_DELAY_USEC;
+}
+
+const struct books *engine_books(const struct engine *engine) {
+        return engine->books;
+}
+
+const char *engine_backend(const struct engine *engine) {
+        return engine->config.backend;
+}
+
+const char *engine_last_error(const struct engine *engine) {
+        return engine->last_error.text;
+}
+
+const char *engine_filter(const struct engine *engine) {
+        return engine->config.filter ?: "";
+}
+
+void engine_source_stats(struct engine *engine, struct source_stats *ret_stats) {
+        struct source_stats stats = {};
+
+        if (engine->source)
+                source_stats(engine->source, &stats);
+        *ret_stats = (struct source_stats){
+                .received = engine->earlier.received + stats.received,
+                .dropped = engine->earlier.dropped + stats.dropped,
+                .skipped_enslaved = engine->earlier.skipped_enslaved + stats.skipped_enslaved,
+        };
+}
+
+void engine_owner_stats(const struct engine *engine, struct owner_stats *ret_stats) {
+        *ret_stats = (struct owner_stats){};
+        if (engine->owners)
+                owner_lookup_stats(engine->owners, ret_stats);
+}
+
+void engine_device(const struct engine *engine, struct source_device *ret_device) {
+        *ret_device = (struct source_device){.name = "any", .link_type = ""};
+        if (engine->source)
+                source_device(engine->source, ret_device);
+}
+
+void engine_ledger(struct engine *engine, struct ledger *ret_ledger) {
+        struct source_stats stats;
+
+        engine_source_stats(engine, &stats);
+        *ret_ledger = engine->books->ledger;
+        ret_ledger->skipped_enslaved = stats.skipped_enslaved;
+}
+
+struct process *engine_next_process(struct engine *engine, uint32_t *cursor) {
+        return process_table_next(engine->books->processes, cursor);
+}
+
+struct process *engine_find_pid(struct engine *engine, uint32_t pid) {
+        return process_table_find_pid(engine->books->processes, pid);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "account/books.h"
+#include "owner/owner_lookup.h"
+#include "source/source.h"
+#include "util/macros.h"
+
+struct engine_config {
+        const char *backend;   /* a source: "pcap", "file" */
+        const char *savefile;  /* for "file" */
+        const char *filter;    /* pcap-filter(7); NULL: all IP */
+        const char *owners;    /* an owner lookup: "procfs"; NULL: the best there is. Unused with "file" */
+        const char *proc_root; /* "/proc" */
+        size_t ring_bytes;     /* of the kernel's packet ring */
+        uint32_t max_sockets;  /* remembered by the owner lookup */
+        struct books_limits limits;
+};
+
+/* The defaults: all interfaces, within about 24 MB whatever comes. */
+void engine_config_init(struct engine_config *ret_config);
+
+/* Joins a source, the owner lookup and the books. */
+struct engine;
+
+/* Opens the source; what cannot be done is told as source_new() does. Strings in config outlive the engine.
+ */
+int engine_new(const struct engine_config *config, struct engine **ret_engine,
+               struct source_error *ret_error);
+void engine_free(struct engine *engine);
+DEFINE_CLEANUP(struct engine *, engine_free)
+
+/* Reads up to about max_packets, enters them and settles all flows that can be. Returns as source_drain().
+ * After an error the source is closed and the books stay; engine_reopen() tries again. */
+int engine_drain(struct engine *engine, int max_packets, struct source_error *ret_error);
+
+/* Once a second, in this order. What exited is marked and names are read anew; then, after the signals have
+ * been sent, what is out of the longest window leaves the books. */
+void engine_tick(struct engine *engine);
+void engine_expire(struct engine *engine);
+
+/* Settles what still waits for an owner without waiting on: for the end of a capture. */
+void engine_finish(struct engine *engine);
+
+/* Opens the source again after an error. Returns as engine_new(). */
+int engine_reopen(struct engine *engine, struct source_error *ret_error);
+bool engine_capturing(const struct engine *engine);
+
+/* As source_fd(); -1 while not capturing. */
+int engine_fd(const struct engine *engine);
+
+/* Do flows wait to be settled? Then engine_drain() is to be called soon even when no packets come. */
+bool engine_pending(const struct engine *engine);
+
+/* The time that windows end at, CLOCK_REALTIME in µs: a little behind the clock, so that what the kernel
+ * still holds back of a second that has just ended is in; for a savefile, the packets' own clock. */
+uint64_t engine_now(const struct engine *engine);
+
+const struct books *engine_books(const struct engine *engine);
+const char *engine_backend(const struct engine *engine);
+const char *engine_last_error(const struct engine *engine); /* of the source; "": none since it was opened */
+const char *engine_filter(const struct engine *engine);     /* "": none */
+
+/* Over all openings of the source. */
+void engine_source_stats(struct engine *engine, struct source_stats *ret_stats);
+void engine_owner_stats(const struct engine *engine, struct owner_stats *ret_stats);
+void engine_device(const struct engine *engine, struct source_device *ret_device);
+void engine_ledger(struct engine *engine, struct ledger *ret_ledger);
+
+/* For the bus, which remembers in the row what its signals have told. */
+struct process *engine_next_process(struct engine *engine, uint32_t *cursor);
+
+/* Reads name, state and sockets of a process anew, where it is alive. */
+void engine_refresh(struct engine *engine, struct process *process);
+struct process *engine_find_pid(struct engine *engine, uint32_t pid);

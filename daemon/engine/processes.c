@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+
+#include "engine/engine_internal.h"
+#include "owner/process_reader.h"
+#include "util/clock.h"
+#include "util/utf8.h"
+
+/* Rows read anew per tick: at about 100 µs each (a few files and the descriptors), at most 6 ms a second. */
+#define REFRESHES_PER_TICK 64u
+
+/* Processes without a pidfd (there were no descriptors left) that are looked at per tick. */
+#define CHECKS_PER_TICK 64u
+
+static const char *proc_root(const struct engine *engine) {
+        return engine->config.proc_root;
+}
+
+static void mark_exited(struct engine *engine, struct process *process) {
+        process_table_exit(engine->books->processes, process, clock_usec(CLOCK_REALTIME));
+}
+
+/* Does the pid still stand for this process? */
+static bool same_process(struct engine *engine, const struct process *process) {
+        struct process_info info = {};
+
+        return process_read_stat(proc_root(engine), process->id.pid, &info) >= 0 &&
+               info.id.start_ticks == process->id.start_ticks && info.state != 'Z' && info.state != 'X';
+}
+
+static void make_valid(struct process_info *info) {
+        char *const texts[] = {info->name, info->exe, info->cgroup, info->unit};
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                if (texts[i])
+                        utf8_make_valid(texts[i]);
+}
+
+static void read_inodes(struct engine *engine, struct process *process) {
+        uint64_t *inodes;
+        size_t n;
+
+        if (process_read_socket_inodes(proc_root(engine), process->id.pid, &inodes, &n) < 0)
+                return;
+        free(process->inodes);
+        process->inodes = inodes;
+        process->n_inodes = (uint32_t) n;
+}
+
+void engine_refresh(struct engine *engine, struct process *process) {
+        struct process_info info = {};
+
+        if (process_exited(process) || !engine->watch)
+                return;
+        process->refreshed_usec = clock_usec(CLOCK_MONOTONIC);
+        if (process_read(proc_root(engine), process->id.pid, &info) < 0)
+                return; /* its pidfd will tell */
+        if (info.id.start_ticks != process->id.start_ticks) {
+                process_info_done(&info);
+                mark_exited(engine, process);
+                return;
+        }
+        make_valid(&info);
+        process_info_done(&process->info);
+        process->info = info;
+        read_inodes(engine, process);
+}
+
+int engine_process(struct engine *engine, const struct process_id *id, struct process **ret_process) {
+        struct process *process = process_table_find(engine->books->processes, id);
+        int r;
+
+        if (!process) {
+                r = process_table_add(engine->books->processes, id, &process);
+                if (r < 0)
+                        return r;
+                engine_refresh(engine, process);
+                (void) process_watch_add(engine->watch, id->pid, process, &process->pidfd);
+                if (!same_process(engine,
+                                  process)) /* checked after the pidfd is there: see process_watch.h */
+                        mark_exited(engine, process);
+        }
+        *ret_process = process;
+        return 0;
+}
+
+void engine_mark_exits(struct engine *engine) {
+        void *exited[64];
+        int n;
+
+        if (!engine->watch)
+                return;
+        while ((n = process_watch_exited(engine->watch, exited, ELEMENTSOF(exited))) > 0)
+                for (int i = 0; i < n; i++)
+                        mark_exited(engine, exited[i]);
+
+        for (uint32_t checks = 0; checks < CHECKS_PER_TICK; checks++) {
+                struct process *process =
+                        process_table_next(engine->books->processes, &engine->check_cursor);
+
+                if (!process) {
+                        engine->check_cursor = 0;
+                        return;
+                }
+                if (process->pidfd < 0 && !process_exited(process) && !same_process(engine, process))
+                        mark_exited(engine, process);
+        }
+}
+
+/* Those that moved since they were read: what does not move has no new sockets that matter here. */
+void engine_refresh_processes(struct engine *engine) {
+        uint64_t offset = clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_MONOTONIC);
+        uint32_t cursor = 0, refreshed = 0;
+        struct process *process;
+
+        while (refreshed < REFRESHES_PER_TICK &&
+               (process = process_table_next(engine->books->processes, &cursor)))
+                if (!process_exited(process) &&
+                    process->traffic.last_usec > process->refreshed_usec + offset) {
+                        engine_refresh(engine, process);
+                        refreshed++;
+                }
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/engine_internal.h"
+#include "util/clock.h"
+
+/* How long a flow may wait for its owner: for accept(2), for a fork that closes its copy, for a scan of
+ * /proc. */
+#define WAIT_USEC (1 * USEC_PER_SEC)
+
+/* Owner lookups per drain. At about 6 µs each this is the most that a flood of new flows can cost: 3 ms of
+ * 100. */
+#define QUESTIONS_PER_DRAIN 512u
+
+/* A flow without an owner that goes on moving is asked for again this often. */
+#define ASK_AGAIN_USEC (1 * USEC_PER_SEC)
+
+/* Without a question left, an owner confirmed this recently is still believed. */
+#define BELIEVE_USEC (1 * USEC_PER_SEC)
+
+/* A UDP socket that is gone had what moved since it was last seen, if that was in one of the last drains. */
+#define JUST_SEEN_USEC (250 * USEC_PER_MSEC)
+
+/* Start times of processes come in 1/100 s (proc(5)), cut off, and are turned into wall clock time with a
+ * clock reading each: a process may seem to have started this much before or after it did. */
+#define START_SLACK_USEC (20 * USEC_PER_MSEC)
+
+static void settle_process(struct engine *engine, struct flow *flow, struct process *process) {
+        books_settle_process(engine->books, process, &flow->pending);
+        traffic_clear(&flow->pending);
+}
+
+static void settle_unattributed(struct engine *engine, struct flow *flow, enum unattributed reason) {
+        books_settle_unattributed(engine->books, reason, &flow->pending);
+        traffic_clear(&flow->pending);
+}
+
+static void give_up(struct engine *engine, struct flow *flow, enum unattributed reason) {
+        flow->state = FLOW_UNOWNED;
+        flow->process = NULL;
+        flow->reason = reason;
+        settle_unattributed(engine, flow, reason);
+}
+
+/* Leaves the flow to be asked for again. Returns true while there is time to. */
+static bool wait_on(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
+        if (flow->state != FLOW_WAITING) {
+                flow->state = FLOW_WAITING;
+                flow->process = NULL;
+                flow->wait_until_usec = now_usec + WAIT_USEC;
+        }
+        if (finish || now_usec >= flow->wait_until_usec)
+                return false;
+        flow_table_touch(engine->books->flows, flow);
+        return true;
+}
+
+/* Could this process have had the flow's first unsettled packet? */
+static bool started_in_time(const struct process *process, const struct flow *flow) {
+        return process->info.start_time_usec == 0 ||
+               process->info.start_time_usec <= flow->pending.since_usec + START_SLACK_USEC;
+}
+
+static void found(struct engine *engine, struct flow *flow, const struct owner *owner) {
+        struct process *before = flow->state == FLOW_OWNED ? flow->process : NULL, *process;
+        /* A connection is one socket's from its SYN on; without connections, what came while no socket was
+         * there is not the new socket's. */
+        bool was_unowned = flow->state == FLOW_UNOWNED && flow->key.protocol != IPPROTO_TCP;
+
+        if (engine_process(engine, &owner->process, &process) < 0) {
+                give_up(engine, flow, UNATTRIBUTED_OVERFLOW);
+                return;
+        }
+        flow->state = FLOW_OWNED;
+        flow->process = process;
+        flow->cookie = owner->cookie;
+        flow->inode = owner->inode;
+
+        if (before && before != process) /* it changed hands, and nothing says when */
+                settle_unattributed(engine, flow, UNATTRIBUTED_SHARED);
+        else if (was_unowned || !started_in_time(process, flow))
+                settle_unattributed(engine, flow, UNATTRIBUTED_NO_SOCKET);
+        else
+                settle_process(engine, flow, process);
+}
+
+static void no_socket(struct engine *engine, struct flow *flow, uint64_t now_usec) {
+        bool tcp = flow->key.protocol == IPPROTO_TCP;
+
+        if (flow->state == FLOW_OWNED && tcp) {
+                /* Closed: the rest of the connection, until another SYN, is what its owner left to the
+                 * kernel. */
+                settle_process(engine, flow, flow->process);
+                return;
+        }
+        if (flow->state == FLOW_OWNED && now_usec - flow->checked_usec <= JUST_SEEN_USEC) {
+                settle_process(engine, flow, flow->process);
+                flow->state = FLOW_UNOWNED;
+                flow->reason = UNATTRIBUTED_NO_SOCKET;
+                flow->process = NULL;
+                return;
+        }
+        if (flow->state == FLOW_WAITING && flow->process) { /* over before it was accepted: the listener's */
+                settle_process(engine, flow, flow->process);
+                flow->state = FLOW_OWNED;
+                flow->cookie = flow->inode = 0;
+                return;
+        }
+        give_up(engine, flow, UNATTRIBUTED_NO_SOCKET);
+}
+
+/* Not accepted yet, or over already and only the listener left to be found. */
+static void unaccepted(struct engine *engine, struct flow *flow, const struct owner *listener,
+                       uint64_t now_usec, bool finish) {
+        struct process *process = NULL;
+        bool wait;
+
+        if (flow->state == FLOW_OWNED) { /* its socket is gone, the listener still there */
+                settle_process(engine, flow, flow->process);
+                return;
+        }
+        wait = wait_on(engine, flow, now_usec, finish);
+        if (listener->process.pid != 0 && engine_process(engine, &listener->process, &process) >= 0)
+                flow->process = process;
+        if (wait)
+                return;
+        if (flow->process && started_in_time(flow->process, flow))
+                settle_process(engine, flow, flow->process);
+        else
+                give_up(engine, flow, UNATTRIBUTED_SHARED);
+}
+
+static void conclude(struct engine *engine, struct flow *flow, enum owner_status status,
+                     const struct owner *owner, uint64_t now_usec, bool finish) {
+        enum unattributed reason = UNATTRIBUTED_NO_PROCESS;
+
+        switch (status) {
+        case OWNER_FOUND:
+                found(engine, flow, owner);
+                return;
+        case OWNER_NO_SOCKET:
+                no_socket(engine, flow, now_usec);
+                return;
+        case OWNER_NO_LOOKUP:
+                give_up(engine, flow, UNATTRIBUTED_NO_LOOKUP);
+                return;
+        case OWNER_UNACCEPTED:
+                unaccepted(engine, flow, owner, now_usec, finish);
+                return;
+        case OWNER_SHARED:
+                reason = UNATTRIBUTED_SHARED;
+                break;
+        case OWNER_NO_PROCESS:
+        case OWNER_BUSY:
+                break;
+        }
+        if (!wait_on(engine, flow, now_usec, finish))
+                give_up(engine, flow, reason);
+}
+
+static void ask(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
+        enum owner_status status = OWNER_NO_LOOKUP;
+        struct owner owner = {};
+        int r = 0;
+
+        if (engine->owners)
+                r = owner_lookup_find(engine->owners, &flow->key, flow->ifindex, now_usec, &status, &owner);
+        if (r < 0) {
+                if (!wait_on(engine, flow, now_usec, finish))
+                        give_up(engine, flow, UNATTRIBUTED_LOOKUP_ERROR);
+                return;
+        }
+        conclude(engine, flow, status, &owner, now_usec, finish);
+        flow->checked_usec = now_usec;
+}
+
+/* Is the owner still the owner? Asked once for each socket and drain. */
+static bool confirmed(struct engine *engine, struct flow *flow, uint64_t now_usec) {
+        struct owner owner = {.process = flow->process->id, .cookie = flow->cookie, .inode = flow->inode};
+        size_t i = flow->cookie % CONFIRMED_SOCKETS;
+
+        if (flow->cookie == 0)
+                return false;
+        if (engine->confirmed[i].cookie != flow->cookie || engine->confirmed[i].drain != engine->drains) {
+                if (owner_lookup_confirm(engine->owners, &flow->key, flow->ifindex, &owner, now_usec) <= 0)
+                        return false;
+                engine->confirmed[i].cookie = flow->cookie;
+                engine->confirmed[i].drain = engine->drains;
+        }
+        flow->checked_usec = now_usec;
+        return true;
+}
+
+/* There is no question left in this drain. */
+static void settle_unasked(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
+        switch (flow->state) {
+        case FLOW_OWNED:
+                if (now_usec - flow->checked_usec <= BELIEVE_USEC)
+                        settle_process(engine, flow, flow->process);
+                else
+                        flow_table_touch(engine->books->flows, flow);
+                return;
+        case FLOW_UNOWNED:
+                settle_unattributed(engine, flow, flow->reason);
+                return;
+        case FLOW_NEW:
+        case FLOW_WAITING:
+                if (!wait_on(engine, flow, now_usec, finish))
+                        give_up(engine, flow, UNATTRIBUTED_NOT_LOOKED_UP);
+                return;
+        }
+}
+
+static void settle_flow(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
+        if (engine->questions_left == 0) {
+                settle_unasked(engine, flow, now_usec, finish);
+                return;
+        }
+        if (flow->state == FLOW_UNOWNED && now_usec - flow->checked_usec < ASK_AGAIN_USEC) {
+                settle_unattributed(engine, flow, flow->reason);
+                return;
+        }
+        engine->questions_left--;
+        if (flow->state == FLOW_OWNED && confirmed(engine, flow, now_usec))
+                settle_process(engine, flow, flow->process);
+        else
+                ask(engine, flow, now_usec, finish);
+}
+
+void engine_settle(struct engine *engine, uint64_t now_usec, bool finish) {
+        struct flow *flow = flow_table_take_touched(engine->books->flows), *next;
+
+        engine->drains++;
+        engine->questions_left = finish ? UINT32_MAX : QUESTIONS_PER_DRAIN;
+        for (; flow; flow = next) {
+                next = flow->next_touched; /* settling may put it on the list again */
+                settle_flow(engine, flow, now_usec, finish);
+        }
+}
