@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include "bus/bus.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "bus/bus_internal.h"
+#include "dbus/org.netflowd1.h"
+
+/* A peer that does not read gets no more signals once this many messages wait for it, and is given up for
+ * lost at several times that: answers to its calls pile up too. A bus holds to its own limits. */
+#define QUEUE_SIGNALS_MAX 64u
+#define QUEUE_MAX         1024u
+
+static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        (void) message;
+        (void) ret_error;
+        bus->disconnected(bus->userdata);
+        return 0;
+}
+
+/* Runs before each call is handled: one that would add to a queue that nobody reads ends the connection
+ * instead. */
+static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+        uint64_t queued = 0;
+
+        (void) message;
+        (void) ret_error;
+        if (sd_bus_get_n_queued_write(bus->connection, &queued) >= 0 && queued > QUEUE_MAX)
+                sd_bus_close(bus->connection);
+        return 0;
+}
+
+static int bus_serve(struct bus *bus, sd_event *event) {
+        int r;
+
+        r = sd_bus_add_filter(bus->connection, NULL, on_message, bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_object_vtable(bus->connection, NULL, NETFLOWD_OBJECT_PATH, NETFLOWD_INTERFACE,
+                                     bus_vtable, bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_match_signal(bus->connection, NULL, "org.freedesktop.DBus.Local",
+                                "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
+                                on_disconnected, bus);
+        if (r < 0)
+                return r;
+        return sd_bus_attach_event(bus->connection, event, SD_EVENT_PRIORITY_NORMAL);
+}
+
+static int bus_new(struct engine *engine, uid_t peer_uid, bus_disconnected_handler handler, void *userdata,
+                   struct bus **ret_bus) {
+        _cleanup_(bus_freep) struct bus *bus = calloc(1, sizeof(*bus));
+        int r;
+
+        if (!bus)
+                return -ENOMEM;
+        bus->engine = engine;
+        bus->disconnected = handler;
+        bus->userdata = userdata;
+        r = callers_new(peer_uid, &bus->callers);
+        if (r < 0)
+                return r;
+        r = users_new("/etc/passwd", &bus->users);
+        if (r < 0)
+                return r;
+        r = signals_new(&bus->signals);
+        if (r < 0)
+                return r;
+
+        *ret_bus = TAKE_PTR(bus);
+        return 0;
+}
+
+void bus_free(struct bus *bus) {
+        if (!bus)
+                return;
+        callers_free(bus->callers);
+        if (bus->connection) {
+                (void) sd_bus_detach_event(bus->connection);
+                sd_bus_flush_close_unref(bus->connection);
+        }
+        users_free(bus->users);
+        signals_free(bus->signals);
+        free(bus);
+}
+
+int bus_new_system(sd_event *event, struct engine *engine, bus_disconnected_handler handler, void *userdata,
+                   struct bus **ret_bus) {
+        _cleanup_(bus_freep) struct bus *bus = NULL;
+        int r;
+
+        r = bus_new(engine, (uid_t) -1, handler, userdata, &bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_open_system_with_description(&bus->connection, "system");
+        if (r < 0)
+                return r;
+        r = bus_serve(bus, event);
+        if (r < 0)
+                return r;
+        r = sd_bus_request_name(bus->connection, NETFLOWD_BUS_NAME, 0);
+        if (r < 0)
+                return r;
+
+        *ret_bus = TAKE_PTR(bus);
+        return 0;
+}
+
+static int open_peer(struct bus *bus, int fd) {
+        sd_id128_t id;
+        int r;
+
+        r = sd_id128_randomize(&id);
+        if (r < 0)
+                return r;
+        r = sd_bus_new(&bus->connection);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_fd(bus->connection, fd, fd);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_server(bus->connection, 1, id);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_trusted(bus->connection, 1); /* whoever holds the other end was given it */
+        return r < 0 ? r : sd_bus_start(bus->connection);
+}
+
+int bus_new_peer(sd_event *event, struct engine *engine, int fd, bus_disconnected_handler handler,
+                 void *userdata, struct bus **ret_bus) {
+        _cleanup_(bus_freep) struct bus *bus = NULL;
+        struct ucred peer = {};
+        socklen_t length = sizeof(peer);
+        int r;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+                return -errno;
+        r = bus_new(engine, peer.uid, handler, userdata, &bus);
+        if (r < 0)
+                return r;
+        r = open_peer(bus, fd);
+        if (r < 0)
+                return r;
+        r = bus_serve(bus, event);
+        if (r < 0)
+                return r;
+
+        *ret_bus = TAKE_PTR(bus);
+        return 0;
+}
+
+bool bus_is_connected(const struct bus *bus) {
+        return sd_bus_is_open(bus->connection) > 0;
+}
+
+void bus_send_signals(struct bus *bus) {
+        uint64_t queued = 0;
+
+        if (!bus_is_connected(bus))
+                return;
+        if (sd_bus_get_n_queued_write(bus->connection, &queued) >= 0 && queued > QUEUE_SIGNALS_MAX)
+                return;
+        /* what fails here fails because the connection does, which its own signal tells of */
+        (void) signals_send(bus->signals, bus->connection, bus->engine, bus->users);
+}
+
+void bus_capturing_changed(struct bus *bus) {
+        (void) sd_bus_emit_properties_changed(bus->connection, NETFLOWD_OBJECT_PATH, NETFLOWD_INTERFACE,
+                                              NETFLOWD_PROPERTY_CAPTURING, NULL);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "bus/process_message.h"
+
+#include "dbus/org.netflowd1.h"
+
+static int append_field(sd_bus_message *message, const struct field *field) {
+        switch (field->type) {
+        case 's':
+                return sd_bus_message_append(message, "{sv}", field->key, "s", field->text);
+        case 'u':
+                return sd_bus_message_append(message, "{sv}", field->key, "u", (uint32_t) field->number);
+        default:
+                return sd_bus_message_append(message, "{sv}", field->key, "t", field->number);
+        }
+}
+
+static int append_fields(sd_bus_message *message, const struct field *fields, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                int r = append_field(message, &fields[i]);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Opens {sv} with a value of that type; close_value() closes both. */
+static int open_value(sd_bus_message *message, const char *key, const char *type) {
+        int r;
+
+        r = sd_bus_message_open_container(message, 'e', "sv");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(message, "s", key);
+        if (r < 0)
+                return r;
+        return sd_bus_message_open_container(message, 'v', type);
+}
+
+static int close_value(sd_bus_message *message) {
+        int r;
+
+        r = sd_bus_message_close_container(message);
+        return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+static int append_dictionary(sd_bus_message *message, const char *key, const struct field *fields,
+                             size_t n) {
+        int r;
+
+        r = open_value(message, key, "a{sv}");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(message, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        r = append_fields(message, fields, n);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_close_container(message);
+        return r < 0 ? r : close_value(message);
+}
+
+static int append_ring(sd_bus_message *message, const struct ring *ring, uint64_t first_second) {
+        int r;
+
+        r = open_value(message, NETFLOWD_KEY_RING, "a(xtt)");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(message, 'a', "(xtt)");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ring->n; i++) {
+                const struct bucket *bucket = &ring->buckets[i];
+
+                if (bucket->second < first_second)
+                        continue;
+                r = sd_bus_message_append(message, "(xtt)", (int64_t) bucket->second, bucket->in,
+                                          bucket->out);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(message);
+        return r < 0 ? r : close_value(message);
+}
+
+static int append_inodes(sd_bus_message *message, const struct process *process) {
+        int r;
+
+        r = open_value(message, NETFLOWD_KEY_INODES, "at");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append_array(message, 't', process->inodes, process->n_inodes * sizeof(uint64_t));
+        return r < 0 ? r : close_value(message);
+}
+
+static int append_all(sd_bus_message *message, const struct process_fields *fields,
+                      const struct process *process, uint64_t first_second, enum detail detail) {
+        int r;
+
+        r = append_fields(message, fields->own, fields->n_own);
+        if (r >= 0)
+                r = append_dictionary(message, NETFLOWD_KEY_TRAFFIC_STATS, fields->traffic_stats,
+                                      fields->n_traffic_stats);
+        if (r >= 0)
+                r = append_dictionary(message, NETFLOWD_KEY_TOTAL, fields->total, fields->n_total);
+        if (r >= 0 && process && detail == DETAIL_PRIVATE)
+                r = append_inodes(message, process);
+        if (r >= 0 && process)
+                r = append_ring(message, &process->traffic.ring, first_second);
+        return r;
+}
+
+int process_message_append_full(sd_bus_message *message, const struct process_fields *fields,
+                                const struct process *process, uint64_t first_second, enum detail detail) {
+        int r;
+
+        r = sd_bus_message_open_container(message, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        r = append_all(message, fields, process, first_second, detail);
+        return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+int process_message_append(sd_bus_message *message, const struct process_fields *fields) {
+        return process_message_append_full(message, fields, NULL, 0, DETAIL_BROADCAST);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+
+#include "account/rank.h"
+#include "bus/bus_internal.h"
+#include "bus/process_message.h"
+#include "dbus/org.netflowd1.h"
+#include "util/clock.h"
+
+static int append_row(struct bus *bus, sd_bus_message *reply, const struct process *process,
+                      const struct window *window, uint64_t now, uint64_t first_second, uid_t uid) {
+        enum detail detail = process_is_visible_to(process, uid) ? DETAIL_PRIVATE : DETAIL_PUBLIC;
+        struct process_fields fields;
+
+        process_fields_set(&fields, process, window, now, detail, bus->users);
+        return process_message_append_full(reply, &fields, process, first_second, detail);
+}
+
+static int append_rank(struct bus *bus, sd_bus_message *reply, uint32_t limit, uint32_t recent, uid_t uid) {
+        _cleanup_free_ struct rank_row *rows = NULL;
+        uint64_t now = engine_now(bus->engine), end = now / USEC_PER_SEC;
+        size_t n;
+        int r;
+
+        r = rank_processes(engine_books(bus->engine)->processes, now, recent, limit, &rows, &n);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = append_row(bus, reply, rows[i].process, &rows[i].window, now, end - recent, uid);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_process_rank(sd_bus_message *call, uid_t uid, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        uint32_t limit, recent;
+        int r;
+
+        r = sd_bus_message_read(call, "uu", &limit, &recent);
+        if (r < 0)
+                return r;
+        if (recent < NETFLOWD_RECENT_MIN || recent > NETFLOWD_RECENT_MAX)
+                return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "recent is %u, but must be in the range %u..%u seconds", recent,
+                                         NETFLOWD_RECENT_MIN, NETFLOWD_RECENT_MAX);
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r < 0)
+                return r;
+        r = append_rank(userdata, reply, limit, recent, uid);
+        return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+static int get_process(sd_bus_message *call, uid_t uid, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        struct bus *bus = userdata;
+        struct process *process;
+        struct window window;
+        uint64_t now;
+        uint32_t pid;
+        int r;
+
+        r = sd_bus_message_read(call, "u", &pid);
+        if (r < 0)
+                return r;
+        if (pid == 0)
+                return sd_bus_error_set(ret_error, SD_BUS_ERROR_INVALID_ARGS,
+                                        "pid is 0, but must be in the range 1..4294967295");
+        process = engine_find_pid(bus->engine, pid);
+        if (!process)
+                return sd_bus_error_setf(ret_error, NETFLOWD_ERROR_NO_SUCH_PROCESS,
+                                         "No traffic of process %u is in the books", pid);
+        engine_refresh(bus->engine, process);
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r < 0)
+                return r;
+        now = engine_now(bus->engine);
+        traffic_window(&process->traffic, now, NETFLOWD_RECENT_MIN, &window);
+        r = append_row(bus, reply, process, &window, now, 0, uid);
+        return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+static int on_get_process_rank(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        return callers_ask(bus->callers, call, get_process_rank, bus, ret_error);
+}
+
+static int on_get_process(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        return callers_ask(bus->callers, call, get_process, bus, ret_error);
+}
+
+#define GETTER(name)                                                                   \
+        static int name(sd_bus *connection _unused_, const char *path _unused_,        \
+                        const char *interface _unused_, const char *property _unused_, \
+                        sd_bus_message *reply, void *userdata _unused_, sd_bus_error *ret_error _unused_)
+
+GETTER(get_version) {
+        return sd_bus_message_append(reply, "s", NETFLOWD_VERSION);
+}
+
+GETTER(get_api_version) {
+        return sd_bus_message_append(reply, "u", NETFLOWD_API_VERSION);
+}
+
+GETTER(get_capturing) {
+        struct bus *bus = userdata;
+
+        return sd_bus_message_append(reply, "b", (int) engine_capturing(bus->engine));
+}
+
+GETTER(get_backend) {
+        struct bus *bus = userdata;
+
+        return sd_bus_message_append(reply, "s", engine_backend(bus->engine));
+}
+
+GETTER(get_filter) {
+        struct bus *bus = userdata;
+
+        return sd_bus_message_append(reply, "s", engine_filter(bus->engine));
+}
+
+GETTER(get_devices) {
+        struct bus *bus = userdata;
+        struct source_device device;
+        struct source_stats stats;
+
+        engine_device(bus->engine, &device);
+        engine_source_stats(bus->engine, &stats);
+        return sd_bus_message_append(reply, "aa{sv}", 1, 6, NETFLOWD_DEVICE_NAME, "s", device.name,
+                                     NETFLOWD_DEVICE_LINK_TYPE, "s", device.link_type, NETFLOWD_DEVICE_STATE,
+                                     "s", engine_capturing(bus->engine) ? "capturing" : "failed",
+                                     NETFLOWD_DEVICE_LAST_ERROR, "s", engine_last_error(bus->engine),
+                                     NETFLOWD_DEVICE_RECEIVED, "t", stats.received, NETFLOWD_DEVICE_DROPPED,
+                                     "t", stats.dropped);
+}
+
+GETTER(get_packets_received) {
+        struct bus *bus = userdata;
+        struct source_stats stats;
+
+        engine_source_stats(bus->engine, &stats);
+        return sd_bus_message_append(reply, "t", stats.received);
+}
+
+GETTER(get_packets_dropped) {
+        struct bus *bus = userdata;
+        struct source_stats stats;
+
+        engine_source_stats(bus->engine, &stats);
+        return sd_bus_message_append(reply, "t", stats.dropped);
+}
+
+static int append_unattributed(sd_bus_message *reply, const struct ledger *ledger) {
+        for (enum unattributed reason = 0; reason < UNATTRIBUTED_MAX; reason++) {
+                char key[64];
+                int r;
+
+                (void) snprintf(key, sizeof(key), NETFLOWD_LEDGER_UNATTRIBUTED "%s",
+                                unattributed_name(reason));
+                r = sd_bus_message_append(reply, "{st}", key, ledger->unattributed[reason]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+GETTER(get_ledger) {
+        struct bus *bus = userdata;
+        struct ledger ledger;
+        int r;
+
+        engine_ledger(bus->engine, &ledger);
+        r = sd_bus_message_open_container(reply, 'a', "{st}");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "{st}", NETFLOWD_LEDGER_SEEN, ledger.seen);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "{st}", NETFLOWD_LEDGER_ATTRIBUTED, ledger.attributed);
+        if (r >= 0)
+                r = append_unattributed(reply, &ledger);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "{st}", NETFLOWD_LEDGER_SKIPPED_ENSLAVED,
+                                          ledger.skipped_enslaved);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+const sd_bus_vtable bus_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+
+        SD_BUS_METHOD_WITH_NAMES(NETFLOWD_METHOD_GET_PROCESS_RANK, "uu",
+                                 SD_BUS_PARAM(limit) SD_BUS_PARAM(recent), "aa{sv}", SD_BUS_PARAM(processes),
+                                 on_get_process_rank, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_NAMES(NETFLOWD_METHOD_GET_PROCESS, "u", SD_BUS_PARAM(pid), "a{sv}",
+                                 SD_BUS_PARAM(process), on_get_process, SD_BUS_VTABLE_UNPRIVILEGED),
+
+        SD_BUS_SIGNAL_WITH_NAMES(NETFLOWD_SIGNAL_RANK_CHANGED, "uaa{sv}",
+                                 SD_BUS_PARAM(recent) SD_BUS_PARAM(processes), 0),
+        SD_BUS_SIGNAL_WITH_NAMES(NETFLOWD_SIGNAL_PROCESSES_CHANGED, "aa{sv}aa{sv}u",
+                                 SD_BUS_PARAM(begun) SD_BUS_PARAM(exited) SD_BUS_PARAM(more), 0),
+
+        SD_BUS_PROPERTY(NETFLOWD_PROPERTY_VERSION, "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY(NETFLOWD_PROPERTY_API_VERSION, "u", get_api_version, 0,
+                        SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY(NETFLOWD_PROPERTY_CAPTURING, "b", get_capturing, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY(NETFLOWD_PROPERTY_BACKEND, "s", get_backend, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY(NETFLOWD_PROPERTY_FILTER, "s", get_filter, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY(NETFLOWD_PROPERTY_DEVICES, "aa{sv}", get_devices, 0, 0),
+        SD_BUS_PROPERTY(NETFLOWD_PROPERTY_PACKETS_RECEIVED, "t", get_packets_received, 0, 0),
+        SD_BUS_PROPERTY(NETFLOWD_PROPERTY_PACKETS_DROPPED, "t", get_packets_dropped, 0, 0),
+        SD_BUS_PROPERTY(NETFLOWD_PROPERTY_LEDGER, "a{st}", get_ledger, 0, 0),
+
+        SD_BUS_VTABLE_END,
+};

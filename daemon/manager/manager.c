@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+#include "manager/manager.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "bus/bus.h"
+#include "util/capability.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+/* The ring is drained this often while packets come; each drain costs little, and each wake-up of its own
+ * would cost more than the packets. */
+#define DRAIN_USEC (100 * USEC_PER_MSEC)
+
+/* After so many drains without a packet the ring is waited for instead of looked at. */
+#define IDLE_DRAINS 10u
+
+/* Packets per drain: what 8 MB of ring hold, and little enough for the bus to have its turn. */
+#define DRAIN_PACKETS 32768
+
+#define TICK_USEC       (1 * USEC_PER_SEC)
+#define TICK_DELAY_USEC (50 * USEC_PER_MSEC)
+
+struct manager {
+        const struct manager_config *config;
+        struct engine *engine;
+        struct bus *bus;
+        sd_event *event;
+        sd_event_source *drain_timer, *tick_timer, *packets;
+        unsigned idle_drains;
+        uint64_t dropped; /* as last logged */
+};
+
+static void manager_done(struct manager *manager) {
+        sd_event_source_disable_unref(manager->drain_timer);
+        sd_event_source_disable_unref(manager->tick_timer);
+        sd_event_source_disable_unref(manager->packets);
+        bus_free(manager->bus);
+        engine_free(manager->engine);
+        sd_event_unref(manager->event);
+}
+
+static int drain_after(struct manager *manager, uint64_t usec) {
+        int r;
+
+        r = sd_event_source_set_time_relative(manager->drain_timer, usec);
+        return r < 0 ? r : sd_event_source_set_enabled(manager->drain_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_packets(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        struct manager *manager = userdata;
+
+        (void) source;
+        (void) fd;
+        (void) events;
+        manager->idle_drains = 0;
+        return drain_after(manager, 0);
+}
+
+/* Waits for the ring to become readable, once. */
+static int wait_for_packets(struct manager *manager) {
+        int fd = engine_fd(manager->engine), r;
+
+        manager->packets = sd_event_source_disable_unref(manager->packets);
+        if (fd < 0)
+                return 0;
+        r = sd_event_add_io(manager->event, &manager->packets, fd, EPOLLIN, on_packets, manager);
+        return r < 0 ? r : sd_event_source_set_enabled(manager->packets, SD_EVENT_ONESHOT);
+}
+
+static void capture_failed(struct manager *manager, const struct source_error *error) {
+        log_write(LOG_ERR, "%s; the books stay, and it is tried again each second", error->text);
+        manager->packets = sd_event_source_disable_unref(manager->packets);
+        if (manager->bus)
+                bus_capturing_changed(manager->bus);
+}
+
+static int on_drain(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct manager *manager = userdata;
+        struct source_error error = {};
+        int n;
+
+        (void) source;
+        (void) usec;
+        n = engine_drain(manager->engine, DRAIN_PACKETS, &error);
+        if (n < 0)
+                capture_failed(manager, &error);
+        if (n >= DRAIN_PACKETS)
+                return drain_after(manager, 0);
+
+        manager->idle_drains = n > 0 || engine_pending(manager->engine) ? 0 : manager->idle_drains + 1;
+        return manager->idle_drains < IDLE_DRAINS ? drain_after(manager, DRAIN_USEC)
+                                                  : wait_for_packets(manager);
+}
+
+static void reopen(struct manager *manager) {
+        struct source_error error = {};
+
+        if (engine_capturing(manager->engine) || engine_reopen(manager->engine, &error) < 0)
+                return;
+        log_write(LOG_NOTICE, "capturing again");
+        if (manager->bus)
+                bus_capturing_changed(manager->bus);
+        (void) drain_after(manager, DRAIN_USEC);
+}
+
+static void on_disconnected(void *userdata) {
+        struct manager *manager = userdata;
+
+        if (manager->config->bus_fd >= 0) {
+                sd_event_exit(manager->event, EXIT_SUCCESS); /* whom we served is gone */
+                return;
+        }
+        log_write(LOG_WARNING, "lost the connection to the bus; capturing goes on, connecting again");
+}
+
+static int connect_bus(struct manager *manager) {
+        if (manager->config->bus_fd >= 0)
+                return bus_new_peer(manager->event, manager->engine, manager->config->bus_fd,
+                                    on_disconnected, manager, &manager->bus);
+        return bus_new_system(manager->event, manager->engine, on_disconnected, manager, &manager->bus);
+}
+
+static void reconnect(struct manager *manager) {
+        if (manager->bus && bus_is_connected(manager->bus))
+                return;
+        bus_free(TAKE_PTR(manager->bus));
+        if (connect_bus(manager) >= 0)
+                log_write(LOG_NOTICE, "connected to the bus again");
+}
+
+static void log_losses(struct manager *manager) {
+        struct source_stats stats;
+
+        engine_source_stats(manager->engine, &stats);
+        if (stats.dropped > manager->dropped)
+                log_write(LOG_WARNING, "the kernel dropped %lu packets that there was no room for",
+                          (unsigned long) (stats.dropped - manager->dropped));
+        manager->dropped = stats.dropped;
+}
+
+/* Ticks come just after a second has closed, so that each is told of once. */
+static uint64_t until_tick(const struct manager *manager) {
+        return TICK_USEC + TICK_DELAY_USEC - engine_now(manager->engine) % TICK_USEC;
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct manager *manager = userdata;
+        int r;
+
+        (void) usec;
+        r = sd_event_source_set_time_relative(source, until_tick(manager));
+        if (r < 0)
+                return r;
+        reopen(manager);
+        reconnect(manager);
+        engine_tick(manager->engine);
+        if (manager->bus)
+                bus_send_signals(manager->bus);
+        engine_expire(manager->engine);
+        log_losses(manager);
+        return 0;
+}
+
+static int add_sources(struct manager *manager) {
+        sigset_t signals;
+        int r;
+
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGTERM);
+        sigaddset(&signals, SIGINT);
+        if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+                return -errno;
+        r = sd_event_add_signal(manager->event, NULL, SIGTERM, NULL,
+                                NULL); /* without a handler: ends the loop */
+        if (r < 0)
+                return r;
+        r = sd_event_add_signal(manager->event, NULL, SIGINT, NULL, NULL);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(manager->event, &manager->drain_timer, CLOCK_MONOTONIC, DRAIN_USEC,
+                                       10 * USEC_PER_MSEC, on_drain, manager);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(manager->event, &manager->tick_timer, CLOCK_MONOTONIC,
+                                       until_tick(manager), TICK_DELAY_USEC, on_tick, manager);
+        return r < 0 ? r : sd_event_source_set_enabled(manager->tick_timer, SD_EVENT_ON);
+}
+
+/* A pidfd for each process in the books. */
+static void raise_descriptor_limit(void) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        (void) setrlimit(RLIMIT_NOFILE,
+                         &limit); /* what cannot be raised is lived with: see engine_mark_exits() */
+}
+
+static bool check_capabilities(void) {
+        if (!have_capability(CAP_NET_RAW)) {
+                log_write(LOG_ERR,
+                          "capturing packets needs CAP_NET_RAW: run it as root, or as its systemd service");
+                return false;
+        }
+        if (!have_capability(CAP_SYS_PTRACE) || !have_capability(CAP_DAC_READ_SEARCH))
+                log_write(LOG_WARNING,
+                          "without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH the sockets of other users' "
+                          "processes stay unknown");
+        return true;
+}
+
+static int start_engine(struct manager *manager) {
+        struct source_error error = {.text = "out of memory"};
+        int r;
+
+        if (!check_capabilities())
+                return EX_NOPERM;
+        r = engine_new(&manager->config->engine, &manager->engine, &error);
+        if (r >= 0)
+                return EXIT_SUCCESS;
+        log_write(LOG_ERR, "%s", error.text);
+        return r == -EPERM || r == -EACCES ? EX_NOPERM : EX_OSERR;
+}
+
+static int start_bus(struct manager *manager) {
+        int r = connect_bus(manager);
+
+        if (r >= 0)
+                return EXIT_SUCCESS;
+        if (r == -EEXIST)
+                log_write(LOG_ERR, "the bus name org.netflowd1 is taken: is another netflowd running?");
+        else
+                log_write(LOG_ERR, "cannot serve on the bus: %s", strerror(-r));
+        return EX_UNAVAILABLE;
+}
+
+int manager_run(const struct manager_config *config) {
+        _cleanup_(manager_done) struct manager manager = {.config = config};
+        int r;
+
+        raise_descriptor_limit();
+        r = sd_event_default(&manager.event);
+        if (r < 0) {
+                log_write(LOG_ERR, "cannot make an event loop: %s", strerror(-r));
+                return EX_OSERR;
+        }
+        r = start_engine(&manager);
+        if (r != EXIT_SUCCESS)
+                return r;
+        r = start_bus(&manager);
+        if (r != EXIT_SUCCESS)
+                return r;
+        r = add_sources(&manager);
+        if (r >= 0) {
+                (void) sd_notify(0, "READY=1");
+                r = sd_event_loop(manager.event);
+        }
+        if (r < 0) {
+                log_write(LOG_ERR, "the event loop failed: %s", strerror(-r));
+                return EX_SOFTWARE;
+        }
+        return r;
+}
