@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+#include "arguments.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+
+#include "dbus/org.netflowd1.h"
+#include "util.h"
+#include "verbs.h"
+
+enum {
+        OPTION_LIMIT = 256,
+        OPTION_RECENT,
+        OPTION_WATCH,
+        OPTION_JSON,
+        OPTION_STANDALONE,
+        OPTION_NO_LEGEND,
+        OPTION_NO_PAGER,
+        OPTION_HELP,
+        OPTION_VERSION,
+};
+
+/* One table is parser and help. */
+static const struct described_option {
+        const char *name;
+        int has_argument;
+        int value;
+        const char *argument;
+        const char *help;
+} described[] = {
+        {"limit", required_argument, OPTION_LIMIT, "N", "this many rows; 0: all (default 10)"},
+        {"recent", required_argument, OPTION_RECENT, "SEC",
+         "over the last SEC seconds, 1 to 300 (default 3)"},
+        {"watch", optional_argument, OPTION_WATCH, "[SEC]",
+         "again every SEC seconds (default 1), until Ctrl-C"},
+        {"json", no_argument, OPTION_JSON, NULL, "JSON instead of a table"},
+        {"standalone", no_argument, OPTION_STANDALONE, NULL,
+         "measure now, with a netflowd of its own; needs root"},
+        {"no-legend", no_argument, OPTION_NO_LEGEND, NULL, "no column headings"},
+        {"no-pager", no_argument, OPTION_NO_PAGER, NULL, "do not pipe output into a pager"},
+        {"help", no_argument, OPTION_HELP, NULL, "show this and exit"},
+        {"version", no_argument, OPTION_VERSION, NULL, "show the version and exit"},
+};
+
+static void print_help(void) {
+        puts("netflowctl [OPTION…] [VERB]\n\nWhich process uses the network, as netflowd counts "
+             "it.\n\nVerbs:");
+        for (const struct verb *verb = verbs; verb->name; verb++)
+                printf("  %-8s %-9s %s\n", verb->name, verb->argument ? verb->argument : "", verb->help);
+        puts("\nOptions:");
+        for (size_t i = 0; i < ELEMENTSOF(described); i++)
+                printf("  --%-10s %-6s %s\n", described[i].name,
+                       described[i].argument ? described[i].argument : "", described[i].help);
+}
+
+static bool is_number(const char *text) {
+        return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+static bool read_number(const char *what, const char *text, uint32_t min, uint32_t max,
+                        uint32_t *ret_number) {
+        unsigned long long number;
+
+        errno = 0;
+        number = is_number(text) ? strtoull(text, NULL, 10) : 0;
+        if (!is_number(text) || errno == ERANGE || number < min || number > max) {
+                (void) fail("%s is %s, but must be a whole number in the range %u..%u", what, text, min,
+                            max);
+                return false;
+        }
+        *ret_number = (uint32_t) number;
+        return true;
+}
+
+static const struct verb *find_verb(const char *name) {
+        for (const struct verb *verb = verbs; verb->name; verb++)
+                if (strcmp(verb->name, name) == 0)
+                        return verb;
+        return NULL;
+}
+
+static void print_unknown_verb(const char *name) {
+        (void) fprintf(stderr, "netflowctl: unknown verb %s: one of", name);
+        for (const struct verb *verb = verbs; verb->name; verb++)
+                (void) fprintf(stderr, " %s", verb->name);
+        (void) fputs(", or --help\n", stderr);
+}
+
+/* The verb and its argument, which are what is left when the options have been read. */
+static bool read_verb(int n, char **words, struct arguments *arguments) {
+        int taken = n > 0;
+
+        arguments->verb = n > 0 ? find_verb(words[0]) : &verbs[0];
+        if (!arguments->verb) {
+                print_unknown_verb(words[0]);
+                return false;
+        }
+        if (arguments->verb->argument) {
+                if (n < 2) {
+                        (void) fail("%s needs a %s; see --help", arguments->verb->name,
+                                    arguments->verb->argument);
+                        return false;
+                }
+                if (!read_number(arguments->verb->argument, words[1], 1, UINT32_MAX, &arguments->pid))
+                        return false;
+                taken = 2;
+        }
+        if (taken < n) {
+                (void) fail("unexpected argument %s; see --help", words[taken]);
+                return false;
+        }
+        return true;
+}
+
+/* --watch takes a number as its argument also when it is a word of its own. */
+static bool read_watch(int argc, char **argv, struct arguments *arguments) {
+        const char *text = optarg;
+
+        if (!text && optind < argc && is_number(argv[optind]))
+                text = argv[optind++];
+        return read_number("--watch", text ? text : "1", 1, 86400, &arguments->watch);
+}
+
+/* Returns -1 to go on, or an exit status. */
+static int read_option(int option, int argc, char **argv, struct arguments *arguments) {
+        switch (option) {
+        case OPTION_LIMIT:
+                return read_number("--limit", optarg, 0, UINT32_MAX, &arguments->limit) ? -1 : EXIT_USAGE;
+        case OPTION_RECENT:
+                return read_number("--recent", optarg, NETFLOWD_RECENT_MIN, NETFLOWD_RECENT_MAX,
+                                   &arguments->recent)
+                               ? -1
+                               : EXIT_USAGE;
+        case OPTION_WATCH:
+                return read_watch(argc, argv, arguments) ? -1 : EXIT_USAGE;
+        case OPTION_JSON:
+                arguments->json = true;
+                return -1;
+        case OPTION_STANDALONE:
+                arguments->standalone = true;
+                return -1;
+        case OPTION_NO_LEGEND:
+                arguments->no_legend = true;
+                return -1;
+        case OPTION_NO_PAGER:
+                arguments->no_pager = true;
+                return -1;
+        case OPTION_HELP:
+                print_help();
+                return EXIT_SUCCESS;
+        case OPTION_VERSION:
+                puts("netflowctl " NETFLOWD_VERSION);
+                return EXIT_SUCCESS;
+        default: /* getopt_long(3) has said what is wrong */
+                (void) fputs("Try `netflowctl --help`.\n", stderr);
+                return EXIT_USAGE;
+        }
+}
+
+bool arguments_read(int argc, char **argv, struct arguments *ret_arguments, int *ret_status) {
+        struct arguments arguments = {.limit = 10, .recent = 3};
+        struct option options[ELEMENTSOF(described) + 1] = {};
+        int option;
+
+        for (size_t i = 0; i < ELEMENTSOF(described); i++)
+                options[i] = (struct option){.name = described[i].name,
+                                             .has_arg = described[i].has_argument,
+                                             .val = described[i].value};
+        while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+                *ret_status = read_option(option, argc, argv, &arguments);
+                if (*ret_status >= 0)
+                        return false;
+        }
+        if (!read_verb(argc - optind, argv + optind, &arguments)) {
+                *ret_status = EXIT_USAGE;
+                return false;
+        }
+        *ret_arguments = arguments;
+        return true;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "connection.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "dbus/org.netflowd1.h"
+#include "standalone.h"
+#include "util.h"
+
+/* An answer takes milliseconds: who takes longer than this is not going to. */
+#define CALL_TIMEOUT_USEC 10000000u
+
+int connection_open_system(struct connection *ret_connection) {
+        struct connection connection = {.destination = NETFLOWD_BUS_NAME};
+        int r;
+
+        r = sd_bus_open_system(&connection.bus);
+        if (r < 0)
+                return fail("cannot reach the system bus (%s): is dbus running? --standalone needs none",
+                            strerror(-r));
+        *ret_connection = connection;
+        return 0;
+}
+
+void connection_close(struct connection *connection) {
+        connection->bus = sd_bus_flush_close_unref(connection->bus);
+        if (connection->child > 0)
+                standalone_reap(connection->child);
+        connection->child = 0;
+}
+
+static bool is_broken(int r) {
+        return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE;
+}
+
+static int fail_call(const struct connection *connection, const sd_bus_error *error, int r) {
+        if (is_broken(r) && connection->child > 0 && standalone_has_failed(connection->child))
+                return EXIT_FAILURE; /* it has said why */
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+            sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+                return fail("netflowd is not running: systemctl start netflowd, or use --standalone");
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
+                return fail("access denied: %s", error->message);
+        if (r == -ETIMEDOUT || sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
+            sd_bus_error_has_name(error, SD_BUS_ERROR_TIMEOUT))
+                return fail("netflowd does not answer: see journalctl -u netflowd");
+        if (is_broken(r))
+                return fail("netflowd went away: see journalctl -u netflowd");
+        return fail("%s", error->message ? error->message : strerror(-r));
+}
+
+static int call(struct connection *connection, sd_bus_message *message, sd_bus_message **ret_reply) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = sd_bus_call(connection->bus, message, CALL_TIMEOUT_USEC, &error, ret_reply);
+        return r < 0 ? fail_call(connection, &error, r) : 0;
+}
+
+int connection_call(struct connection *connection, sd_bus_message **ret_reply, const char *method,
+                    const char *types, ...) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+        va_list arguments;
+        int r;
+
+        r = sd_bus_message_new_method_call(connection->bus, &message, connection->destination,
+                                           NETFLOWD_OBJECT_PATH, NETFLOWD_INTERFACE, method);
+        if (r >= 0) {
+                va_start(arguments, types);
+                r = sd_bus_message_appendv(message, types, arguments);
+                va_end(arguments);
+        }
+        if (r < 0)
+                return fail_call(connection, &SD_BUS_ERROR_NULL, r);
+        return call(connection, message, ret_reply);
+}
+
+int connection_get_properties(struct connection *connection, sd_bus_message **ret_reply) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(connection->bus, &message, connection->destination,
+                                           NETFLOWD_OBJECT_PATH, "org.freedesktop.DBus.Properties",
+                                           "GetAll");
+        if (r >= 0)
+                r = sd_bus_message_append(message, "s", NETFLOWD_INTERFACE);
+        if (r < 0)
+                return fail_call(connection, &SD_BUS_ERROR_NULL, r);
+        return call(connection, message, ret_reply);
+}
+
+int connection_check(struct connection *connection) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+
+        return connection_get_properties(connection, &reply);
+}
+
+int connection_wait(struct connection *connection, uint64_t usec) {
+        uint64_t end = now_usec() + usec, now;
+
+        while ((now = now_usec()) < end) {
+                int r = sd_bus_process(connection->bus, NULL);
+
+                if (r == 0)
+                        r = sd_bus_wait(connection->bus, end - now);
+                if (r < 0 && r != -EINTR)
+                        return fail_call(connection, &SD_BUS_ERROR_NULL, r);
+        }
+        return 0;
+}

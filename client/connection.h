@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <systemd/sd-bus.h>
+
+/* To netflowd: over the system bus, or to one of our own over a socket pair. */
+struct connection {
+        sd_bus *bus;
+        const char *destination; /* bus name to call; NULL: our own netflowd */
+        pid_t child;             /* our own netflowd; 0: none */
+};
+
+/* Says what failed. Returns 0 or EXIT_FAILURE. */
+int connection_open_system(struct connection *ret_connection);
+
+/* Closes it and, where netflowd is our own, waits for its end. */
+void connection_close(struct connection *connection);
+
+/* Calls a method of the Manager with arguments of sd_bus_message_append(3). Says what failed, and returns 0
+ * or EXIT_FAILURE. The caller unrefs *ret_reply. */
+int connection_call(struct connection *connection, sd_bus_message **ret_reply, const char *method,
+                    const char *types, ...);
+
+/* All properties, as a{sv}. As above. */
+int connection_get_properties(struct connection *connection, sd_bus_message **ret_reply);
+
+/* Is netflowd there? Says so where it is not, and returns EXIT_FAILURE; else 0. */
+int connection_check(struct connection *connection);
+
+/* Lets the bus work for so long; returns early, with EXIT_FAILURE having said so, when netflowd goes away.
+ */
+int connection_wait(struct connection *connection, uint64_t usec);

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#include "json_message.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "dbus/org.netflowd1.h"
+#include "util.h"
+
+static int basic_json(sd_bus_message *message, char type, struct json_object **ret_json) {
+        union {
+                const char *text;
+                uint8_t byte;
+                int truth;
+                int16_t i16;
+                uint16_t u16;
+                int32_t i32;
+                uint32_t u32;
+                int64_t i64;
+                uint64_t u64;
+                double real;
+        } value;
+        int r;
+
+        r = sd_bus_message_read_basic(message, type, &value);
+        if (r < 0)
+                return r;
+        switch (type) {
+        case 's':
+        case 'o':
+        case 'g':
+                *ret_json = json_object_new_string(value.text);
+                break;
+        case 'b':
+                *ret_json = json_object_new_boolean(value.truth);
+                break;
+        case 'y':
+                *ret_json = json_object_new_int(value.byte);
+                break;
+        case 'n':
+                *ret_json = json_object_new_int(value.i16);
+                break;
+        case 'q':
+                *ret_json = json_object_new_int(value.u16);
+                break;
+        case 'i':
+                *ret_json = json_object_new_int(value.i32);
+                break;
+        case 'u':
+                *ret_json = json_object_new_int64(value.u32);
+                break;
+        case 'x':
+                *ret_json = json_object_new_int64(value.i64);
+                break;
+        case 't':
+                *ret_json = json_object_new_uint64(value.u64);
+                break;
+        case 'd':
+                *ret_json = json_object_new_double(value.real);
+                break;
+        default:
+                return -EBADMSG;
+        }
+        return 0;
+}
+
+static int add_entry(sd_bus_message *message, struct json_object *object) {
+        struct json_object *value = NULL;
+        const char *key;
+        int r;
+
+        r = sd_bus_message_read_basic(message, 's', &key);
+        if (r < 0)
+                return r;
+        r = json_from_message(message, &value);
+        if (r >= 0)
+                json_object_object_add(object, key, value);
+        return r;
+}
+
+static int add_bucket(sd_bus_message *message, struct json_object *array) {
+        struct json_object *bucket;
+        uint64_t in, out;
+        int64_t second;
+        int r;
+
+        r = sd_bus_message_read(message, "xtt", &second, &in, &out);
+        if (r < 0)
+                return r;
+        bucket = json_object_new_object();
+        json_object_object_add(bucket, NETFLOWD_KEY_TIMESTAMP, json_object_new_int64(second));
+        json_object_object_add(bucket, NETFLOWD_KEY_IN, json_object_new_uint64(in));
+        json_object_object_add(bucket, NETFLOWD_KEY_OUT, json_object_new_uint64(out));
+        json_object_array_add(array, bucket);
+        return 0;
+}
+
+static int add_item(sd_bus_message *message, struct json_object *array) {
+        struct json_object *value = NULL;
+        int r;
+
+        r = json_from_message(message, &value);
+        if (r >= 0)
+                json_object_array_add(array, value);
+        return r;
+}
+
+/* Reads each element of the container that is about to be entered by `add`. */
+static int container_json(sd_bus_message *message, char type, const char *contents, char element,
+                          const char *element_contents, int (*add)(sd_bus_message *, struct json_object *),
+                          struct json_object *json) {
+        int r;
+
+        r = sd_bus_message_enter_container(message, type, contents);
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_at_end(message, false)) == 0) {
+                if (element) {
+                        r = sd_bus_message_enter_container(message, element, element_contents);
+                        if (r < 0)
+                                return r;
+                }
+                r = add(message, json);
+                if (r >= 0 && element)
+                        r = sd_bus_message_exit_container(message);
+                if (r < 0)
+                        return r;
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static int array_json(sd_bus_message *message, const char *contents, struct json_object *json) {
+        if (contents[0] == '{') {
+                _cleanup_free_ char *entry = strndup(contents + 1, strlen(contents) - 2);
+
+                return entry ? container_json(message, 'a', contents, 'e', entry, add_entry, json) : -ENOMEM;
+        }
+        if (strcmp(contents, "(xtt)") == 0)
+                return container_json(message, 'a', contents, 'r', "xtt", add_bucket, json);
+        return container_json(message, 'a', contents, 0, NULL, add_item, json);
+}
+
+static int variant_json(sd_bus_message *message, const char *contents, struct json_object **ret_json) {
+        int r;
+
+        r = sd_bus_message_enter_container(message, 'v', contents);
+        if (r >= 0)
+                r = json_from_message(message, ret_json);
+        return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+int json_from_message(sd_bus_message *message, struct json_object **ret_json) {
+        struct json_object *json = NULL;
+        const char *contents;
+        char type;
+        int r;
+
+        r = sd_bus_message_peek_type(message, &type, &contents);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return -ENXIO;
+        if (type == 'v')
+                return variant_json(message, contents, ret_json);
+        if (type != 'a' && type != 'r')
+                return basic_json(message, type, ret_json);
+
+        json = type == 'a' && contents[0] == '{' ? json_object_new_object() : json_object_new_array();
+        r = type == 'a' ? array_json(message, contents, json)
+                        : container_json(message, 'r', contents, 0, NULL, add_item, json);
+        if (r < 0) {
+                json_object_put(json);
+                return r;
+        }
+        *ret_json = json;
+        return 0;
+}
+
+void json_print(struct json_object *json, bool pretty) {
+        int flags = JSON_C_TO_STRING_NOSLASHESCAPE |
+                    (pretty ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : JSON_C_TO_STRING_PLAIN);
+
+        (void) puts(json_object_to_json_string_ext(json, flags));
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "output.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util.h"
+#include "verbs.h"
+
+#define NAME_WIDTH 16
+
+static void run_pager(int input) {
+        const char *pager = secure_getenv("NETFLOWCTL_PAGER");
+
+        if (!pager)
+                pager = secure_getenv("PAGER");
+        if (dup2(input, STDIN_FILENO) < 0)
+                _exit(EXIT_FAILURE);
+        /* F: quits when all fits; R: colours; S: no folding; X: leaves the text on the screen; as
+         * systemctl(1) */
+        (void) setenv("LESS", "FRSXMK", 0);
+        (void) setenv("LESSSECURE", "1", 1);
+        (void) setenv("LESSCHARSET", "utf-8", 0);
+        if (pager && *pager)
+                execl("/bin/sh", "sh", "-c", pager, NULL);
+        else
+                execlp("less", "less", NULL);
+        execlp("more", "more", NULL);
+        execlp("cat", "cat", NULL);
+        _exit(EXIT_FAILURE);
+}
+
+void output_begin(struct output *output, const struct arguments *arguments) {
+        const char *pager = secure_getenv("NETFLOWCTL_PAGER");
+        bool terminal = isatty(STDOUT_FILENO);
+        int fds[2];
+
+        *output = (struct output){.colour = terminal && !getenv("NO_COLOR")};
+        if (terminal && arguments->watch > 0 && !arguments->json)
+                (void) fputs("\033[H\033[2J", stdout);
+        if (!terminal || arguments->no_pager || arguments->watch > 0 || arguments->verb->live ||
+            (pager && !*pager) || pipe(fds) < 0)
+                return;
+        (void) fflush(stdout);
+        output->pager = fork();
+        if (output->pager == 0) {
+                close(fds[1]);
+                run_pager(fds[0]);
+        }
+        close(fds[0]);
+        if (output->pager < 0) { /* no process left for it: straight to the terminal */
+                output->pager = 0;
+                close(fds[1]);
+                return;
+        }
+        (void) dup2(fds[1], STDOUT_FILENO);
+        close(fds[1]);
+}
+
+int output_end(struct output *output) {
+        int failed = fflush(stdout) != 0 || ferror(stdout), error = errno;
+
+        if (output->pager > 0) {
+                close(STDOUT_FILENO); /* the pager waits for the end of its input */
+                while (waitpid(output->pager, NULL, 0) < 0 && errno == EINTR)
+                        ;
+                output->pager = 0;
+                return EXIT_SUCCESS; /* a pager that is left early has not failed */
+        }
+        if (failed && error != EPIPE)
+                return fail("cannot write: %s", strerror(error));
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+struct libscols_table *table_new(const struct output *output, const struct arguments *arguments,
+                                 const struct column *columns, size_t n) {
+        struct libscols_table *table = scols_new_table();
+
+        if (!table)
+                return NULL;
+        (void) scols_table_enable_colors(table, output->colour);
+        (void) scols_table_enable_noheadings(table, arguments->no_legend);
+        (void) scols_table_set_column_separator(table, "  ");
+        for (size_t i = 0; i < n; i++) {
+                struct libscols_column *column = scols_table_new_column(
+                        table, columns[i].name, 0, columns[i].right ? SCOLS_FL_RIGHT : 0);
+
+                if (!column) {
+                        scols_unref_table(table);
+                        return NULL;
+                }
+                (void) scols_cell_set_color(scols_column_get_header(column), "\033[1m");
+        }
+        return table;
+}
+
+struct libscols_line *table_add(struct libscols_table *table) {
+        return scols_table_new_line(table, NULL);
+}
+
+void print_safe(const char *text) {
+        for (const unsigned char *c = (const unsigned char *) text; *c; c++)
+                if (*c < 0x20 || *c == 0x7f)
+                        (void) printf("\\x%02x", *c);
+                else
+                        (void) putchar(*c);
+}
+
+void print_value(const char *name, const char *format, ...) {
+        char *text = NULL;
+        va_list arguments;
+        int n;
+
+        va_start(arguments, format);
+        n = vasprintf(&text, format, arguments);
+        va_end(arguments);
+        if (n < 0)
+                return;
+        (void) printf("%*s: ", NAME_WIDTH, name);
+        print_safe(text);
+        (void) putchar('\n');
+        free(text);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <libsmartcols.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "arguments.h"
+
+/* Output on its way to a person, through a pager where that is wanted. */
+struct output {
+        pid_t pager; /* 0: none */
+        bool colour;
+};
+
+/* Starts the pager (NETFLOWCTL_PAGER, PAGER, less) when standard output is a terminal and the arguments
+ * allow it; with --watch, clears the terminal instead. */
+void output_begin(struct output *output, const struct arguments *arguments);
+
+/* Waits for the pager. Returns 0, or EXIT_FAILURE having said that not all could be written. */
+int output_end(struct output *output);
+
+/* A column of a table. */
+struct column {
+        const char *name;
+        bool right; /* numbers */
+};
+
+/* A table of libsmartcols with these columns. NULL: out of memory. scols_unref_table() frees it. */
+struct libscols_table *table_new(const struct output *output, const struct arguments *arguments,
+                                 const struct column *columns, size_t n);
+
+/* A new row of it, to be filled with scols_line_set_data(); NULL: out of memory. */
+struct libscols_line *table_add(struct libscols_table *table);
+
+/* Names come from processes that may mean no good: control characters are shown as escapes, none reaches the
+ * terminal. */
+void print_safe(const char *text);
+
+/* "Name: value" with names aligned as systemctl status does. The value goes through print_safe(). */
+void print_value(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));

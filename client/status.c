@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <string.h>
+
+#include "dbus/org.netflowd1.h"
+#include "format_units.h"
+#include "json_message.h"
+#include "output.h"
+#include "util.h"
+#include "verbs.h"
+
+static struct json_object *property(struct json_object *properties, const char *name) {
+        struct json_object *value = NULL;
+
+        (void) json_object_object_get_ex(properties, name, &value);
+        return value;
+}
+
+static const char *text_property(struct json_object *properties, const char *name) {
+        const char *text = json_object_get_string(property(properties, name));
+
+        return text ? text : "-";
+}
+
+static void print_service(struct json_object *properties) {
+        const char *filter = text_property(properties, NETFLOWD_PROPERTY_FILTER);
+
+        print_value("Version", "%s", text_property(properties, NETFLOWD_PROPERTY_VERSION));
+        print_value("Capturing", "%s",
+                    json_object_get_boolean(property(properties, NETFLOWD_PROPERTY_CAPTURING)) ? "yes"
+                                                                                               : "no");
+        print_value("Backend", "%s", text_property(properties, NETFLOWD_PROPERTY_BACKEND));
+        print_value("Filter", "%s", *filter ? filter : "none");
+        print_value("Packets", "%" PRIu64 " received, %" PRIu64 " dropped by the kernel",
+                    json_object_get_uint64(property(properties, NETFLOWD_PROPERTY_PACKETS_RECEIVED)),
+                    json_object_get_uint64(property(properties, NETFLOWD_PROPERTY_PACKETS_DROPPED)));
+}
+
+static void print_devices(struct json_object *properties) {
+        struct json_object *devices = property(properties, NETFLOWD_PROPERTY_DEVICES);
+        size_t n = devices ? json_object_array_length(devices) : 0;
+
+        for (size_t i = 0; i < n; i++) {
+                struct json_object *device = json_object_array_get_idx(devices, i);
+                const char *error = text_property(device, NETFLOWD_DEVICE_LAST_ERROR);
+
+                print_value(i == 0 ? "Devices" : "", "%s (%s), %s%s%s",
+                            text_property(device, NETFLOWD_DEVICE_NAME),
+                            text_property(device, NETFLOWD_DEVICE_LINK_TYPE),
+                            text_property(device, NETFLOWD_DEVICE_STATE), *error ? ": " : "", error);
+        }
+}
+
+struct entry {
+        const char *key;
+        uint64_t bytes;
+};
+
+static int by_bytes(const void *a, const void *b) {
+        const struct entry *x = a, *y = b;
+
+        return x->bytes > y->bytes ? -1 : x->bytes < y->bytes ? 1 : strcmp(x->key, y->key);
+}
+
+static void print_share(const char *name, const char *what, uint64_t bytes, uint64_t seen) {
+        char text[UNITS_MAX];
+
+        print_value(name, "%s %s (%.2f %%)", format_bytes(bytes, text), what,
+                    seen > 0 ? 100.0 * (double) bytes / (double) seen : 0.0);
+}
+
+static int print_ledger(struct json_object *properties) {
+        struct json_object *ledger = property(properties, NETFLOWD_PROPERTY_LEDGER);
+        uint64_t seen = json_object_get_uint64(property(ledger, NETFLOWD_LEDGER_SEEN));
+        const size_t prefix = strlen(NETFLOWD_LEDGER_UNATTRIBUTED);
+        _cleanup_free_ struct entry *reasons = NULL;
+        char text[UNITS_MAX];
+        size_t n = 0;
+
+        print_value("Ledger", "%s seen", format_bytes(seen, text));
+        print_share("", "attributed", json_object_get_uint64(property(ledger, NETFLOWD_LEDGER_ATTRIBUTED)),
+                    seen);
+        if (!ledger)
+                return EXIT_SUCCESS;
+        reasons = calloc((size_t) json_object_object_length(ledger) + 1, sizeof(*reasons));
+        if (!reasons)
+                return fail("out of memory");
+        json_object_object_foreach(ledger, key, value) {
+                uint64_t bytes = json_object_get_uint64(value);
+
+                if (strncmp(key, NETFLOWD_LEDGER_UNATTRIBUTED, prefix) == 0 && bytes > 0)
+                        reasons[n++] = (struct entry){.key = key, .bytes = bytes};
+        }
+        qsort(reasons, n, sizeof(*reasons), by_bytes);
+        for (size_t i = 0; i < n; i++)
+                print_share("", reasons[i].key, reasons[i].bytes, seen);
+        return EXIT_SUCCESS;
+}
+
+int verb_status(struct connection *connection, const struct arguments *arguments,
+                const struct output *output) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        struct json_object *properties;
+        int r;
+
+        (void) output;
+        r = connection_get_properties(connection, &reply);
+        if (r != 0)
+                return r;
+        if (json_from_message(reply, &properties) < 0)
+                return fail("netflowd answered something else than properties");
+        if (arguments->json)
+                json_print(properties, arguments->watch == 0);
+        else {
+                print_service(properties);
+                print_devices(properties);
+                r = print_ledger(properties);
+        }
+        json_object_put(properties);
+        return r;
+}
