@@ -20,7 +20,7 @@ VERSION := 0.1.0
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libsystemd-dev libjson-c-dev libmnl-dev \
                   libsmartcols-dev libxxhash-dev iproute2
 TEST_PACKAGES  := clang libclang-rt-14-dev libcmocka-dev dbus dbus-bin libglib2.0-bin systemd python3 \
-                  python3-dbus python3-gi iperf3 curl nginx-light tcpdump ethtool
+                  python3-dbus python3-gi iperf3 curl nginx-light nftables procps util-linux
 
 LIBRARIES := libpcap libsystemd json-c libmnl smartcols libxxhash
 ifeq ($(filter help clean deps test-deps run check distclean,$(MAKECMDGOALS)),)
@@ -112,7 +112,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(support_objs) $(BUILD)/libnetfl
 	@echo '  LINK    $@'
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(daemon_libs) $(client_libs) -lcmocka
 
-$(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(support_objs) $(BUILD)/libnetflowd.a
+$(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(BUILD)/libnetflowd.a
 	@echo '  LINK    $@'
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(daemon_libs)
 

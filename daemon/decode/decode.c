@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "decode/decode.h"
 
-#include <errno.h>
-
 #include "decode/link.h"
 #include "decode/network.h"
+#include "decode/transport.h"
 
 bool decode_supports(int link_type) {
         return link_type_is_known(link_type);

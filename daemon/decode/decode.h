@@ -17,10 +17,16 @@ enum packet_type {
         PACKET_TYPE_FROM_US, /* sent, or forwarded, by this host */
 };
 
-/* One packet, decoded. */
+/* One packet, decoded.
+ *
+ * A later fragment has no ports. What makes it one with its first fragment is source, destination and
+ * fragment_id, and with IPv4 key.protocol as well (RFC 791 section 3.2). With IPv6 key.protocol must be left
+ * out: the first fragment has the transport's there, a later one whatever the fragment header names, which
+ * may be another extension header (RFC 8200 section 4.5). */
 struct packet {
         struct flow_key key;  /* local = source, remote = destination: decode does not know who we are */
-        uint32_t bytes;       /* at the IP layer, on the wire (a GSO super-packet whole, its headers once) */
+        uint32_t bytes;       /* at the IP layer: IP header and up, no link padding (a GSO super-packet
+                               * whole, its headers once) */
         uint32_t ifindex;     /* SLL2; 0: the link type does not say */
         uint32_t fragment_id; /* host order, when fragment != FRAGMENT_NONE */
         enum fragment fragment;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "decode/link.h"
 
-#include <errno.h>
-
-#include "decode/network.h"
+#include "decode/refuse.h"
 
 /* IEEE 802 numbers, as in linux/if_ether.h. */
 #define ETHERTYPE_IPV4     0x0800
@@ -20,7 +18,16 @@
 #define PPP_IPV4 0x0021
 #define PPP_IPV6 0x0057
 
+/* RFC 1662 section 3.1; RFC 1547 section 4.3.1 */
+#define HDLC_ALL_STATIONS    0xff
+#define HDLC_UNNUMBERED      0x03
+#define CISCO_HDLC_UNICAST   0x0f
+#define CISCO_HDLC_BROADCAST 0x8f
+
 /* packet(7), sll_pkttype */
+#define SLL_HOST      0
+#define SLL_BROADCAST 1
+#define SLL_MULTICAST 2
 #define SLL_OTHERHOST 3
 #define SLL_OUTGOING  4
 
@@ -30,6 +37,7 @@ bool link_type_is_known(int link_type) {
         case LINK_EN10MB:
         case LINK_PPP:
         case LINK_RAW:
+        case LINK_RAW_OPENBSD:
         case LINK_PPP_SERIAL:
         case LINK_PPP_ETHER:
         case LINK_RAW_FILE:
@@ -43,37 +51,35 @@ bool link_type_is_known(int link_type) {
         return false;
 }
 
-static int refuse(enum unattributed *ret_reason, enum unattributed reason) {
-        *ret_reason = reason;
-        return -EBADMSG;
-}
-
 /* RFC 1661 and RFC 1662: address and control may be left out, and a protocol below 0x100 may be one byte. */
 static int decode_ppp(struct cursor *cursor, enum network *ret_network, enum unattributed *ret_reason) {
         uint8_t address, control, first, second;
+        struct cursor fields = *cursor;
         uint16_t protocol;
 
-        if (cursor_peek(cursor, 0, &address) && cursor_peek(cursor, 1, &control) && address == 0xff &&
-            control == 0x03)
-                (void) cursor_skip(cursor, 2);
-        if (!cursor_u8(cursor, &first))
-                return cut_short(cursor, ret_reason);
+        if (cursor_peek(&fields, 0, &address) && cursor_peek(&fields, 1, &control) &&
+            address == HDLC_ALL_STATIONS && control == HDLC_UNNUMBERED)
+                (void) cursor_skip(&fields, 2);
+        if (!cursor_u8(&fields, &first))
+                return cut_short(&fields, 1, ret_reason);
         protocol = first;
         if ((first & 1) == 0) { /* protocol numbers end in an odd byte */
-                if (!cursor_u8(cursor, &second))
-                        return cut_short(cursor, ret_reason);
+                if (!cursor_u8(&fields, &second))
+                        return cut_short(&fields, 1, ret_reason);
                 protocol = (uint16_t) (first << 8 | second);
         }
+        *cursor = fields;
         *ret_network = protocol == PPP_IPV4   ? NETWORK_IPV4
                        : protocol == PPP_IPV6 ? NETWORK_IPV6
                                               : NETWORK_OTHER;
         return 0;
 }
 
-/* RFC 2516 section 4: version and type, code, session, length. */
+/* RFC 2516 section 4: version and type, code, session, length. The length is not needed: IP's own tells the
+ * padding. */
 static int decode_pppoe(struct cursor *cursor, enum network *ret_network, enum unattributed *ret_reason) {
         if (!cursor_skip(cursor, 6))
-                return cut_short(cursor, ret_reason);
+                return cut_short(cursor, 6, ret_reason);
         return decode_ppp(cursor, ret_network, ret_reason);
 }
 
@@ -81,6 +87,8 @@ static int decode_pppoe(struct cursor *cursor, enum network *ret_network, enum u
 static int decode_ethertype(struct cursor *cursor, uint16_t ethertype, enum network *ret_network,
                             enum unattributed *ret_reason) {
         for (int tags = 0;; tags++) {
+                uint8_t tag[4];
+
                 switch (ethertype) {
                 case ETHERTYPE_IPV4:
                         *ret_network = NETWORK_IPV4;
@@ -95,74 +103,84 @@ static int decode_ethertype(struct cursor *cursor, uint16_t ethertype, enum netw
                 case ETHERTYPE_QINQ_OLD:
                         if (tags == TAGS_MAX)
                                 return refuse(ret_reason, UNATTRIBUTED_ENCAPSULATION);
-                        if (!cursor_skip(cursor, 2) || !cursor_be16(cursor, &ethertype))
-                                return cut_short(cursor, ret_reason);
+                        if (!cursor_copy(cursor, tag, sizeof(tag)))
+                                return cut_short(cursor, sizeof(tag), ret_reason);
+                        ethertype = be16_of(tag + 2);
                         break;
-                default: /* an IEEE 802.3 length among them */
+                default: /* an IEEE 802.3 length among them, below 0x0600 */
                         *ret_network = NETWORK_OTHER;
                         return 0;
                 }
         }
 }
 
+/* Destination, source, ethertype. */
 static int decode_ethernet(struct cursor *cursor, enum network *ret_network, enum unattributed *ret_reason) {
-        uint16_t ethertype;
+        uint8_t header[14];
 
-        if (!cursor_skip(cursor, 12) || !cursor_be16(cursor, &ethertype))
-                return cut_short(cursor, ret_reason);
-        return decode_ethertype(cursor, ethertype, ret_network, ret_reason);
+        if (!cursor_copy(cursor, header, sizeof(header)))
+                return cut_short(cursor, sizeof(header), ret_reason);
+        return decode_ethertype(cursor, be16_of(header + 12), ret_network, ret_reason);
+}
+
+/* LINKTYPE_PPP_HDLC: PPP, or Cisco's HDLC, which has address, control and an ethertype. */
+static int decode_ppp_serial(struct cursor *cursor, enum network *ret_network,
+                             enum unattributed *ret_reason) {
+        uint8_t address, header[4];
+
+        if (!cursor_peek(cursor, 0, &address) ||
+            (address != CISCO_HDLC_UNICAST && address != CISCO_HDLC_BROADCAST))
+                return decode_ppp(cursor, ret_network, ret_reason);
+        if (!cursor_copy(cursor, header, sizeof(header)))
+                return cut_short(cursor, sizeof(header), ret_reason);
+        return decode_ethertype(cursor, be16_of(header + 2), ret_network, ret_reason);
 }
 
 static enum packet_type type_of(uint16_t sll_pkttype) {
         switch (sll_pkttype) {
+        case SLL_HOST:
+        case SLL_BROADCAST:
+        case SLL_MULTICAST:
+                return PACKET_TYPE_TO_US;
         case SLL_OTHERHOST:
                 return PACKET_TYPE_OTHER;
         case SLL_OUTGOING:
                 return PACKET_TYPE_FROM_US;
-        default: /* host, broadcast, multicast */
-                return PACKET_TYPE_TO_US;
+        default:
+                return PACKET_TYPE_UNKNOWN;
         }
 }
 
 /* LINKTYPE_LINUX_SLL: packet type, ARPHRD type, address length, address, protocol. */
 static int decode_sll(struct cursor *cursor, struct packet *packet, enum network *ret_network,
                       enum unattributed *ret_reason) {
-        uint16_t pkttype, protocol;
+        uint8_t header[16];
 
-        if (!cursor_be16(cursor, &pkttype))
-                return cut_short(cursor, ret_reason);
-        packet->type = type_of(pkttype);
-        if (!cursor_skip(cursor, 12) || !cursor_be16(cursor, &protocol))
-                return cut_short(cursor, ret_reason);
-        return decode_ethertype(cursor, protocol, ret_network, ret_reason);
+        if (!cursor_copy(cursor, header, sizeof(header)))
+                return cut_short(cursor, sizeof(header), ret_reason);
+        packet->type = type_of(be16_of(header));
+        return decode_ethertype(cursor, be16_of(header + 14), ret_network, ret_reason);
 }
 
 /* LINKTYPE_LINUX_SLL2: protocol, reserved, ifindex, ARPHRD type, packet type, address length, address. */
 static int decode_sll2(struct cursor *cursor, struct packet *packet, enum network *ret_network,
                        enum unattributed *ret_reason) {
-        uint16_t protocol;
-        uint8_t pkttype;
+        uint8_t header[20];
 
-        if (!cursor_be16(cursor, &protocol) || !cursor_skip(cursor, 2) ||
-            !cursor_be32(cursor, &packet->ifindex) || !cursor_skip(cursor, 2) ||
-            !cursor_u8(cursor, &pkttype))
-                return cut_short(cursor, ret_reason);
-        packet->type = type_of(pkttype);
-        if (!cursor_skip(cursor, 9))
-                return cut_short(cursor, ret_reason);
-        return decode_ethertype(cursor, protocol, ret_network, ret_reason);
+        if (!cursor_copy(cursor, header, sizeof(header)))
+                return cut_short(cursor, sizeof(header), ret_reason);
+        packet->ifindex = be32_of(header + 4);
+        packet->type = type_of(header[10]);
+        return decode_ethertype(cursor, be16_of(header), ret_network, ret_reason);
 }
 
-/* An address family: of the host that wrote the savefile with LINKTYPE_NULL, in its byte order; in network
- * order with LINKTYPE_LOOP. AF_INET is 2 everywhere; AF_INET6 is 10 on Linux and 24, 28 or 30 on BSD and
- * macOS. */
+/* An address family: of the host that captured, in its byte order, with LINKTYPE_NULL; in network order with
+ * LINKTYPE_LOOP. AF_INET is 2 everywhere; AF_INET6 is 10 on Linux and 24, 28 or 30 on BSD and macOS. */
 static int decode_family(struct cursor *cursor, enum network *ret_network, enum unattributed *ret_reason) {
         uint32_t family;
 
-        if (!cursor_be32(cursor, &family))
-                return cut_short(cursor, ret_reason);
-        if (family > 0xffff) /* no family is that large: the other byte order */
-                family = __builtin_bswap32(family);
+        if (!cursor_small32(cursor, &family))
+                return cut_short(cursor, sizeof(family), ret_reason);
         switch (family) {
         case 2:
                 *ret_network = NETWORK_IPV4;
@@ -192,11 +210,13 @@ int link_decode(int link_type, struct cursor *cursor, struct packet *packet, enu
         case LINK_LOOP:
                 return decode_family(cursor, ret_network, ret_reason);
         case LINK_PPP:
-        case LINK_PPP_SERIAL:
                 return decode_ppp(cursor, ret_network, ret_reason);
+        case LINK_PPP_SERIAL:
+                return decode_ppp_serial(cursor, ret_network, ret_reason);
         case LINK_PPP_ETHER:
                 return decode_pppoe(cursor, ret_network, ret_reason);
         case LINK_RAW:
+        case LINK_RAW_OPENBSD:
         case LINK_RAW_FILE:
                 *ret_network = NETWORK_BY_VERSION;
                 return 0;

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: MIT
+"""Hosts, buses and daemons for the end-to-end tests. All that is made here is taken away on any way out."""
+
+import contextlib
+import json
+import os
+import pathlib
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+NAME = "org.netflowd1"
+OBJECT = "/org/netflowd1"
+INTERFACE = "org.netflowd1.Manager"
+LINK_HEADER = {"v0": 14, "lo": 0}  # bytes of each packet that the interface counts and we do not
+TRAFFIC = str(pathlib.Path(__file__).resolve().parent / "traffic.py")
+DEADLINE = 60  # for what happens within moments, or never
+
+BUS_CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>custom</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/>
+<allow send_type="signal"/><allow receive_sender="*"/></policy></busconfig>"""
+
+
+def sh(command, **options):
+    return subprocess.run(command, shell=isinstance(command, str), check=True, text=True, stdout=subprocess.PIPE,
+                          **options).stdout
+
+
+def until(condition, what, deadline=DEADLINE):
+    """Looks again and again, a moment apart; returns what the condition came to."""
+    end = time.monotonic() + deadline
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < end, f"in {deadline} s it did not come to {what}"
+        select.select([], [], [], 0.05)
+
+
+class Host:
+    """A network namespace."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def command(self, words):
+        return ["ip", "netns", "exec", self.name, *words]
+
+    def sh(self, command, **options):
+        return sh(self.command(["sh", "-c", command]), **options)
+
+    @contextlib.contextmanager
+    def start(self, words, **options):
+        """A process of this host, ended by its pid at the latest on the way out."""
+        process = subprocess.Popen(self.command(words), text=True, **options)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream:
+                    with contextlib.suppress(BrokenPipeError):
+                        stream.close()
+            process.wait(DEADLINE)
+
+    def counters(self, device):
+        """Bytes at the IP layer that the interface has counted: in and out."""
+        stats = json.loads(sh(["ip", "-n", self.name, "-s", "-j", "link", "show", device]))[0]["stats64"]
+        return {"in": stats["rx"]["bytes"] - LINK_HEADER[device] * stats["rx"]["packets"],
+                "out": stats["tx"]["bytes"] - LINK_HEADER[device] * stats["tx"]["packets"]}
+
+
+@contextlib.contextmanager
+def hosts(count=2):
+    """Two hosts (or one) joined by a cable, with fixed neighbours, so that nothing but the test's own traffic flows."""
+    made = [Host(f"nf{os.getpid()}{letter}") for letter in "ab"[:count]]
+    try:
+        for host in made:
+            sh(["ip", "netns", "add", host.name])
+            # `all` and `default` before any link is there: no router solicitations, no duplicate address detection;
+            # and what multicast listeners report (the one use of a hop-by-hop header) is not sent
+            host.sh("for c in all default; do sysctl -qw net.ipv6.conf.$c.accept_ra=0 "
+                    "net.ipv6.conf.$c.router_solicitations=0 net.ipv6.conf.$c.dad_transmits=0; done; "
+                    "nft 'table ip6 quiet { chain out { type filter hook output priority 0; "
+                    "ip6 nexthdr hopopt drop; }; }'; ip link set lo up")
+        if count == 2:
+            join(*made)
+        yield made
+    finally:
+        for host in made:
+            subprocess.run(["ip", "netns", "del", host.name], check=False, stderr=subprocess.DEVNULL)
+
+
+def join(a, b):
+    sh(f"ip -n {a.name} link add v0 address 02:00:00:00:00:01 type veth peer name v0 address 02:00:00:00:00:02 "
+       f"netns {b.name}")
+    for host, own, other in ((a, 1, 2), (b, 2, 1)):
+        host.sh(f"ip link set v0 addrgenmode none; ip addr add 10.9.0.{own}/24 dev v0; "
+                f"ip addr add fd09::{own}/64 dev v0 nodad; ip link set v0 up; "
+                f"ip neigh replace 10.9.0.{other} lladdr 02:00:00:00:00:0{other} nud permanent dev v0; "
+                f"ip -6 neigh replace fd09::{other} lladdr 02:00:00:00:00:0{other} nud permanent dev v0")
+    for host in (a, b):
+        until(lambda host=host: "LOWER_UP" in sh(["ip", "-n", host.name, "link", "show", "v0"]), "a cable")
+
+
+@contextlib.contextmanager
+def private_bus():
+    """A dbus-daemon; gives its address."""
+    with tempfile.TemporaryDirectory(prefix="netflowd-") as directory:
+        os.chmod(directory, 0o755)
+        path = f"{directory}/bus"
+        pathlib.Path(f"{directory}/conf").write_text(BUS_CONFIGURATION.format(path=path), encoding="utf-8")
+        with subprocess.Popen(["dbus-daemon", f"--config-file={directory}/conf", "--nofork", "--print-address"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as daemon:
+            try:
+                yield daemon.stdout.readline().strip().split(",")[0]
+            finally:
+                daemon.terminate()
+
+
+class Daemon:
+    """A netflowd, and the ways to ask it."""
+
+    def __init__(self, build, address, process):
+        self.build, self.address, self.process = build, address, process
+        self.environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": address}
+
+    def ctl(self, *words, check=True, **options):
+        return subprocess.run([f"{self.build}/netflowctl", *words], env=self.environment, check=check, text=True,
+                              stdout=subprocess.PIPE, **options)
+
+    def json(self, *words):
+        return json.loads(self.ctl(*words, "--json").stdout)
+
+    def rank(self, limit=0, recent=300):
+        return self.json("rank", "--limit", str(limit), "--recent", str(recent))
+
+    def row(self, pid):
+        """The newest row of that pid; None."""
+        rows = [row for row in self.rank() if row.get("pid") == pid]
+        return max(rows, key=lambda row: row.get("start_time_usec", 0), default=None)
+
+    def status(self):
+        return self.json("status")
+
+    def ledger(self):
+        return self.status()["Ledger"]
+
+    def settled(self):
+        """The ledger once nothing moves any more: all that was sent is read and no flow waits for its owner."""
+        previous = None
+
+        def still():
+            nonlocal previous
+            ledger, before = self.ledger(), previous
+            previous = ledger
+            # three drains apart, so that a block of the ring that is still open is in
+            select.select([], [], [], 0.4)
+            return ledger == before and ledger["unattributed-pending"] == 0 and ledger
+
+        return until(still, "a ledger at rest")
+
+    def busctl(self, *words):
+        return sh(["busctl", f"--address={self.address}", *words])
+
+    def stop(self):
+        """By SIGTERM. What it said is an error here: nothing in these tests is worth a word."""
+        self.process.send_signal(signal.SIGTERM)
+        output = self.process.communicate(timeout=DEADLINE)[1]
+        assert self.process.returncode == 0, f"exit status {self.process.returncode}: {output}"
+        assert not output, output
+
+
+def assert_balanced(daemon, ledger):
+    """Seen is attributed and unattributed, and what is attributed is what the processes have."""
+    unattributed = sum(value for key, value in ledger.items() if key.startswith("unattributed-"))
+    assert ledger["seen"] == ledger["attributed"] + unattributed, ledger
+    rows = sum(row["total"]["in"] + row["total"]["out"] for row in daemon.rank())
+    assert rows == ledger["attributed"], (rows, ledger)
+
+
+@contextlib.contextmanager
+def daemon_on(host, build):
+    """A netflowd on that host, with a bus of its own, ready to be asked."""
+    with private_bus() as address:
+        process = subprocess.Popen(host.command([f"{build}/netflowd"]), text=True, stderr=subprocess.PIPE,
+                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": address})
+        daemon = Daemon(build, address, process)
+        try:
+            until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
+            yield daemon
+            daemon.stop()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def has_owner(daemon):
+    return "b true" in daemon.busctl("call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                     "NameHasOwner", "s", NAME)
+
+
+class Traffic:
+    """A process that moves bytes as it is told, see traffic.py."""
+
+    def __init__(self, process):
+        self.process = process
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def tell(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline().strip()
+        assert line.startswith("ok"), f"traffic.py: {line or 'ended'}"
+        return line[3:]
+
+
+@contextlib.contextmanager
+def traffic(host):
+    with host.start([sys.executable, TRAFFIC], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield Traffic(process)
+
+
+def main(cases):
+    """Runs the cases named on the command line, or all. usage: test_x.py BUILD [CASE…]"""
+    build, failed = str(pathlib.Path(sys.argv[1]).resolve()), False
+    for case in cases:
+        name = case.__name__.removeprefix("test_")
+        if sys.argv[2:] and name not in sys.argv[2:]:
+            continue
+        if os.geteuid() != 0:
+            print(f"SKIP {name}: needs root, for network namespaces", flush=True)
+            continue
+        begin = time.monotonic()
+        try:
+            note = case(build)
+            print(f"PASS {name} {time.monotonic() - begin:.1f} s{': ' + note if note else ''}", flush=True)
+        except Exception:  # pylint: disable=broad-except
+            failed = True
+            print(f"FAIL {name} {time.monotonic() - begin:.1f} s\n{traceback.format_exc()}", flush=True)
+    sys.exit(1 if failed else 0)

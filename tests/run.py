@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Runs the tests of one build.
+
+usage: run.py [--label LABEL] [--only KIND] BUILD [PATTERN…]
+
+KIND is unit, static or e2e; a PATTERN picks tests by a part of their name. With CI=true nothing may be skipped."""
+
+import argparse
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+TESTS = pathlib.Path(__file__).resolve().parent
+ROOT = TESTS.parent
+HANG_SECONDS = 400  # a test that takes this long never ends
+
+
+class Totals:
+    def __init__(self, label):
+        self.label, self.counts = label, {"PASS": 0, "FAIL": 0, "SKIP": 0}
+
+    def add(self, verdict, name, seconds, output=""):
+        self.counts[verdict] += 1
+        print(f"{verdict} {self.label}{name} {seconds:.1f} s", flush=True)
+        if output and verdict != "PASS":
+            print("    " + output.rstrip().replace("\n", "\n    "), flush=True)
+
+
+def run(command):
+    """Exit status and output; all that it started is ended with it."""
+    environment = {**os.environ, "ASAN_OPTIONS": "exitcode=99:detect_leaks=1", "NETFLOWD_TESTS": str(TESTS),
+                   "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99"}
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               errors="replace", start_new_session=True, stdin=subprocess.DEVNULL, env=environment)
+    try:
+        output = process.communicate(timeout=HANG_SECONDS)[0]
+        return process.returncode, output
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return 1, process.communicate()[0] + f"\nstill running after {HANG_SECONDS} s"
+
+
+def run_one(totals, name, command):
+    begin = time.monotonic()
+    status, output = run(command)
+    skipped = [line for line in output.splitlines() if line.startswith("skipped:") or "skipped: needs" in line]
+    verdict = "FAIL" if status != 0 else "SKIP" if skipped else "PASS"
+    totals.add(verdict, name, time.monotonic() - begin, output if verdict == "FAIL" else "\n".join(skipped))
+
+
+def run_cases(totals, name, command):
+    """A file of end-to-end cases says PASS, FAIL or SKIP for each itself."""
+    status, output = run(command)
+    verdicts = [line for line in output.splitlines() if line.split(" ", 1)[0] in totals.counts]
+    for line in verdicts:
+        totals.counts[line.split(" ", 1)[0]] += 1
+    print("\n".join(f"{line.split(' ', 1)[0]} {totals.label}{name}:{line.split(' ', 1)[1]}"
+                    if line.split(" ", 1)[0] in totals.counts else "    " + line for line in output.splitlines()),
+          flush=True)
+    failed = any(line.startswith("FAIL") for line in verdicts)
+    if not verdicts or (status != 0) != failed:
+        totals.add("FAIL", name, 0, f"exit status {status} after {len(verdicts)} cases")
+
+
+def tests_of(build):
+    for path in sorted(pathlib.Path(build, "tests/unit").glob("test-*")):
+        if os.access(path, os.X_OK) and not path.suffix:
+            yield "unit", path.name, [str(path)], run_one
+    yield "static", "golden", [str(TESTS / "golden/check.py"), build], run_one
+    yield "static", "layers", [str(TESTS / "layers.py"), build], run_one
+    yield "static", "introspection", ["sh", "-c", f"{build}/netflowd --bus-introspect | "
+                                                  "diff dbus/org.netflowd1.Manager.xml -"], run_one
+    for path in sorted(pathlib.Path(TESTS, "e2e").glob("test_*.py")):
+        yield "e2e", path.name, [str(path), build], run_cases
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--label", default="")
+    parser.add_argument("--only", action="append")
+    parser.add_argument("build")
+    parser.add_argument("pattern", nargs="*")
+    options = parser.parse_args()
+    totals = Totals(f"{options.label}/" if options.label else "")
+    for kind, name, command, runner in tests_of(options.build):
+        if (not options.only or kind in options.only) and (
+                not options.pattern or any(pattern in name for pattern in options.pattern)):
+            runner(totals, name, command)
+    counts = totals.counts
+    print(f"{counts['PASS']} passed, {counts['FAIL']} failed, {counts['SKIP']} skipped")
+    strict = os.environ.get("CI") == "true"
+    sys.exit(1 if counts["FAIL"] or not counts["PASS"] or (strict and counts["SKIP"]) else 0)
+
+
+main()

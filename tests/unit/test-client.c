@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+#include <getopt.h>
+#include <sys/socket.h>
+#include <systemd/sd-bus.h>
+#include <unistd.h>
+
+#include "arguments.h"
+#include "format_units.h"
+#include "json_message.h"
+#include "process_row.h"
+#include "support/test.h"
+#include "util/macros.h"
+#include "verbs.h"
+
+static void test_units(void **state) {
+        static const struct {
+                uint64_t bytes;
+                const char *text;
+        } cases[] = {
+                {0, "0 B"},
+                {999, "999 B"},
+                {1000, "1.0 kB"},
+                {1049, "1.0 kB"},
+                {1050, "1.1 kB"},
+                {9949, "9.9 kB"},
+                {9950, "10 kB"},
+                {339000, "339 kB"},
+                {999499, "999 kB"},
+                {999500, "1.0 MB"},
+                {1000000, "1.0 MB"},
+                {999999999, "1.0 GB"},
+                {1500000000, "1.5 GB"},
+                {UINT64_MAX, "18 EB"},
+        };
+        char text[UNITS_MAX];
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                assert_string_equal(format_bytes(cases[i].bytes, text), cases[i].text);
+        assert_string_equal(format_rate(12345678, text), "12 MB/s");
+}
+
+/* Reads a command line as the program would. Returns -1 where it is to go on, or its exit status. */
+static int read_arguments(struct arguments *arguments, const char *line) {
+        char *copy = strdup(line), *words[16], *saved = NULL;
+        int n = 0, status = -1;
+
+        words[n++] = (char *) "netflowctl";
+        for (char *word = strtok_r(copy, " ", &saved); word; word = strtok_r(NULL, " ", &saved))
+                words[n++] = word;
+        words[n] = NULL;
+        optind = 0; /* start anew: getopt(3) */
+        if (arguments_read(n, words, arguments, &status))
+                status = -1;
+        free(copy);
+        return status;
+}
+
+static void test_arguments(void **state) {
+        static const char *const bad[] = {
+                "nonsense",  "show",       "show x",     "show 0",          "rank extra",
+                "--limit x", "--limit -1", "--recent 0", "--recent 301",    "--recent=",
+                "--watch=0", "--nonsense", "show 1 2",   "show 4294967296",
+        };
+        struct arguments arguments;
+
+        (void) state;
+        assert_int_equal(read_arguments(&arguments, ""), -1);
+        assert_string_equal(arguments.verb->name, "rank");
+        assert_int_equal(arguments.limit, 10);
+        assert_int_equal(arguments.recent, 3);
+        assert_int_equal(arguments.watch, 0);
+        assert_int_equal(
+                read_arguments(&arguments, "rank --limit 5 --recent 300 --json --no-legend --standalone"),
+                -1);
+        assert_true(arguments.json && arguments.no_legend && arguments.standalone);
+        assert_int_equal(arguments.recent, 300);
+        assert_int_equal(read_arguments(&arguments, "show 42"), -1);
+        assert_int_equal(arguments.pid, 42);
+        assert_int_equal(read_arguments(&arguments, "--watch"), -1);
+        assert_int_equal(arguments.watch, 1);
+        assert_int_equal(read_arguments(&arguments, "--watch 7 status"), -1);
+        assert_int_equal(arguments.watch, 7);
+        assert_string_equal(arguments.verb->name, "status");
+        assert_int_equal(read_arguments(&arguments, "--watch=9"), -1);
+        assert_int_equal(arguments.watch, 9);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_int_equal(read_arguments(&arguments, bad[i]), 2);
+}
+
+/* A message that has been sent to nobody, ready to be read. */
+static sd_bus_message *new_message(sd_bus **ret_bus) {
+        sd_bus_message *message = NULL;
+        int fds[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        assert_true(sd_bus_new(ret_bus) >= 0);
+        assert_true(sd_bus_set_fd(*ret_bus, fds[0], fds[0]) >= 0);
+        assert_true(sd_bus_start(*ret_bus) >= 0);
+        close(fds[1]);
+        assert_true(sd_bus_message_new_signal(*ret_bus, &message, "/a", "a.b", "C") >= 0);
+        return message;
+}
+
+static void test_message_to_json(void **state) {
+        struct json_object *json;
+        sd_bus *bus;
+        sd_bus_message *message = new_message(&bus);
+
+        (void) state;
+        assert_true(sd_bus_message_append(message, "aa{sv}", 1, 4, "pid", "u", 4294967295u, "name", "s",
+                                          "a\"b", "big", "t", UINT64_MAX, "ring", "a(xtt)", 1,
+                                          (int64_t) 1700000000, (uint64_t) 1, (uint64_t) 2) >= 0);
+        assert_true(sd_bus_message_append(message, "u", 7u) >= 0);
+        assert_true(sd_bus_message_seal(message, 1, 0) >= 0);
+        assert_int_equal(json_from_message(message, &json), 0);
+        assert_string_equal(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN),
+                            "[{\"pid\":4294967295,\"name\":\"a\\\"b\",\"big\":18446744073709551615,"
+                            "\"ring\":[{\"timestamp\":1700000000,\"in\":1,\"out\":2}]}]");
+        json_object_put(json);
+        assert_int_equal(json_from_message(message, &json), 0);
+        assert_int_equal(json_object_get_int(json), 7);
+        json_object_put(json);
+        assert_true(json_from_message(message, &json) < 0); /* the end */
+        sd_bus_message_unref(message);
+        sd_bus_unref(bus);
+}
+
+static void test_row_leaves_out_what_is_not_told(void **state) {
+        struct json_object *json =
+                json_tokener_parse("{\"name\": \"curl\", \"processes\": 12, \"total\": {\"in\": 5}}");
+        struct process_row row;
+        char title[64];
+
+        (void) state;
+        process_row_read(json, &row);
+        assert_false(row.has_pid);
+        assert_false(row.has_inode_count);
+        assert_null(row.exe);
+        assert_int_equal(row.total_in, 5);
+        assert_int_equal(row.in, 0);
+        assert_string_equal(process_row_title(&row, title), "curl (×12)");
+        json_object_put(json);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_units),
+                cmocka_unit_test(test_arguments),
+                cmocka_unit_test(test_message_to_json),
+                cmocka_unit_test(test_row_leaves_out_what_is_not_told),
+        };
+
+        return cmocka_run_group_tests_name("client", tests, NULL, NULL);
+}

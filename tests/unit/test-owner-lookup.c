@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "owner/owner_lookup.h"
+#include "owner/sock_diag.h"
+#include "support/test.h"
+
+/* Real sockets in a network namespace of the test's own, looked up in the real kernel. */
+
+static const struct owner_config config = {
+        .proc_root = "/proc", .scan_interval_usec = 0, .max_sockets = 10000};
+
+static struct owner_lookup *new_lookup(void) {
+        struct owner_lookup *lookup;
+
+        assert_int_equal(owner_lookup_new("procfs", &config, &lookup), 0);
+        return lookup;
+}
+
+static uint64_t now(void) {
+        struct timespec time;
+
+        clock_gettime(CLOCK_MONOTONIC, &time);
+        return (uint64_t) time.tv_sec * 1000000 + (uint64_t) time.tv_nsec / 1000;
+}
+
+static int new_socket(int family, int type) {
+        int fd = socket(family, type | SOCK_CLOEXEC, 0), yes = 1;
+
+        assert_true(fd >= 0);
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)), 0);
+        return fd;
+}
+
+/* text "::" on a v6 socket is dual-stack, as is the default. */
+static int bound(int family, int type, const char *text, uint16_t port) {
+        int fd = new_socket(family, type);
+
+        if (family == AF_INET) {
+                struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+                assert_int_equal(inet_pton(AF_INET, text, &address.sin_addr), 1);
+                assert_int_equal(bind(fd, (const struct sockaddr *) &address, sizeof(address)), 0);
+        } else {
+                struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+
+                assert_int_equal(inet_pton(AF_INET6, text, &address.sin6_addr), 1);
+                assert_int_equal(bind(fd, (const struct sockaddr *) &address, sizeof(address)), 0);
+        }
+        if (type == SOCK_STREAM)
+                assert_int_equal(listen(fd, 16), 0);
+        return fd;
+}
+
+static void connect_to(int fd, uint16_t port) {
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        assert_int_equal(connect(fd, (const struct sockaddr *) &address, sizeof(address)), 0);
+}
+
+static uint16_t local_port(int fd) {
+        struct sockaddr_storage address;
+        socklen_t length = sizeof(address);
+
+        assert_int_equal(getsockname(fd, (struct sockaddr *) &address, &length), 0);
+        return ntohs(((const struct sockaddr_in *) (const void *) &address)
+                             ->sin_port); /* in the same place for v6 */
+}
+
+static struct flow_key loopback_key(uint16_t local, uint16_t remote, uint8_t protocol, bool ipv6) {
+        struct flow_key key = {.local_port = local, .remote_port = remote, .protocol = protocol};
+
+        assert_int_equal(inet_pton(AF_INET6, ipv6 ? "::1" : "::ffff:127.0.0.1", &key.local), 1);
+        key.remote = key.local;
+        return key;
+}
+
+static enum owner_status find(struct owner_lookup *lookup, const struct flow_key *key,
+                              struct owner *ret_owner) {
+        enum owner_status status;
+
+        *ret_owner = (struct owner){};
+        assert_int_equal(owner_lookup_find(lookup, key, 0, now(), &status, ret_owner), 0);
+        return status;
+}
+
+static void assert_ours(struct owner_lookup *lookup, struct flow_key key) {
+        struct owner owner;
+
+        assert_int_equal(find(lookup, &key, &owner), OWNER_FOUND);
+        assert_int_equal(owner.process.pid, getpid());
+        assert_true(owner.cookie != 0 && owner.inode != 0);
+        assert_int_equal(owner_lookup_confirm(lookup, &key, 0, &owner, now()), 1);
+}
+
+static void assert_status(struct owner_lookup *lookup, struct flow_key key, enum owner_status expected) {
+        struct owner owner;
+
+        assert_int_equal(find(lookup, &key, &owner), expected);
+}
+
+static int set_up(void **state) {
+        SKIP_UNLESS_ROOT();
+        test_enter_namespace();
+        *state = new_lookup();
+        return 0;
+}
+
+static int tear_down(void **state) {
+        owner_lookup_free(*state);
+        return 0;
+}
+
+/* Both ends of a connection to a dual-stack socket; before accept(2) it is the listener's, by name but not
+ * for sure. */
+static void test_tcp(void **state) {
+        struct owner_lookup *lookup = *state;
+        int listener = bound(AF_INET6, SOCK_STREAM, "::", 5000), client = new_socket(AF_INET, SOCK_STREAM),
+            server;
+        struct flow_key client_key, server_key;
+        struct owner owner;
+
+        connect_to(client, 5000);
+        client_key = loopback_key(local_port(client), 5000, IPPROTO_TCP, false);
+        server_key = flow_key_reverse(&client_key);
+        assert_ours(lookup, client_key);
+        assert_int_equal(find(lookup, &server_key, &owner), OWNER_UNACCEPTED);
+        assert_int_equal(owner.process.pid, getpid());
+
+        server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        assert_true(server >= 0);
+        assert_ours(lookup, server_key);
+
+        close(server); /* first: so this end keeps TIME_WAIT */
+        close(client);
+        assert_status(lookup, server_key, OWNER_NO_SOCKET);
+        /* all of the client's is gone but the listener does not answer for it: another port */
+        assert_status(lookup, client_key, OWNER_NO_SOCKET);
+        /* a connection that is over and left nothing: who listens there */
+        assert_int_equal(find(lookup,
+                              &(struct flow_key){.local = server_key.local,
+                                                 .remote = server_key.remote,
+                                                 .local_port = 5000,
+                                                 .remote_port = 9,
+                                                 .protocol = IPPROTO_TCP},
+                              &owner),
+                         OWNER_UNACCEPTED);
+        assert_int_equal(owner.process.pid, getpid());
+        close(listener);
+}
+
+static void test_udp(void **state) {
+        struct owner_lookup *lookup = *state;
+        int wildcard = bound(AF_INET, SOCK_DGRAM, "0.0.0.0", 5001),
+            six = bound(AF_INET6, SOCK_DGRAM, "::", 5002);
+        int connected = new_socket(AF_INET, SOCK_DGRAM);
+
+        assert_ours(lookup, loopback_key(5001, 4321, IPPROTO_UDP, false));
+        assert_ours(lookup, loopback_key(5002, 4321, IPPROTO_UDP, true));
+        assert_ours(lookup, loopback_key(5002, 4321, IPPROTO_UDP, false)); /* v4 on a dual-stack socket */
+        connect_to(connected, 5001);
+        assert_ours(lookup, loopback_key(local_port(connected), 5001, IPPROTO_UDP, false));
+        assert_status(lookup, loopback_key(5999, 4321, IPPROTO_UDP, false), OWNER_NO_SOCKET);
+        close(wildcard);
+        assert_status(lookup, loopback_key(5001, 4321, IPPROTO_UDP, false), OWNER_NO_SOCKET);
+        close(six);
+        close(connected);
+}
+
+static void test_no_lookup(void **state) {
+        assert_status(*state, loopback_key(0, 0, IPPROTO_ICMP, false), OWNER_NO_LOOKUP);
+        assert_status(*state, loopback_key(1, 2, IPPROTO_SCTP, false), OWNER_NO_LOOKUP);
+}
+
+/* A child that has run function and waits to be ended. */
+static pid_t start_child(void (*function)(int), int argument) {
+        int ready[2];
+        pid_t child;
+        char byte;
+
+        assert_int_equal(pipe(ready), 0);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                function(argument);
+                if (write(ready[1], "r", 1) != 1)
+                        _exit(1);
+                for (;;)
+                        (void) pause();
+        }
+        close(ready[1]);
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        close(ready[0]);
+        return child;
+}
+
+static void end_child(pid_t child) {
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+static void keep_socket(int fd) {
+        (void) fd;
+}
+
+/* A socket that a child has inherited is nobody's alone, until one of the two closes it. */
+static void test_inherited_is_shared(void **state) {
+        struct owner_lookup *lookup = *state, *fresh;
+        int fd = bound(AF_INET, SOCK_DGRAM, "0.0.0.0", 5003);
+        struct flow_key key = loopback_key(5003, 4321, IPPROTO_UDP, false);
+        pid_t child;
+        struct owner owner;
+
+        assert_ours(lookup, key);
+        child = start_child(keep_socket, fd);
+        fresh = new_lookup();
+        assert_status(fresh, key, OWNER_SHARED);
+        owner_lookup_free(fresh);
+        close(fd);
+        assert_int_equal(find(lookup, &key, &owner), OWNER_FOUND);
+        assert_int_equal(owner.process.pid, child);
+        end_child(child);
+        assert_status(lookup, key, OWNER_NO_SOCKET);
+}
+
+static void bind_reuseport(int port) {
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
+        int fd = new_socket(AF_INET, SOCK_DGRAM), yes = 1;
+
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)), 0);
+        assert_int_equal(bind(fd, (const struct sockaddr *) &address, sizeof(address)), 0);
+}
+
+/* Two processes on one port: the kernel's lookup names one by a hash, which did not send what the other one
+ * did. */
+static void test_reuseport_is_shared(void **state) {
+        pid_t first = start_child(bind_reuseport, 5004), second = start_child(bind_reuseport, 5004);
+
+        assert_status(*state, loopback_key(5004, 4321, IPPROTO_UDP, false), OWNER_SHARED);
+        end_child(first);
+        assert_status(*state, loopback_key(5004, 4321, IPPROTO_UDP, false), OWNER_FOUND);
+        end_child(second);
+}
+
+static void bind_wildcard(int port) {
+        (void) bound(AF_INET, SOCK_DGRAM, "0.0.0.0", (uint16_t) port);
+}
+
+/* The lookup prefers the specific address; the wildcard socket may have sent all the same. */
+static void test_wildcard_beside_specific_is_shared(void **state) {
+        pid_t child = start_child(bind_wildcard, 5005);
+        int specific = bound(AF_INET, SOCK_DGRAM, "127.0.0.1", 5005);
+
+        assert_status(*state, loopback_key(5005, 4321, IPPROTO_UDP, false), OWNER_SHARED);
+        end_child(child);
+        assert_ours(*state, loopback_key(5005, 4321, IPPROTO_UDP, false));
+        close(specific);
+}
+
+/* The same port, the same addresses, another socket: not confirmed. */
+static void test_confirm_goes_by_cookie(void **state) {
+        struct flow_key key = loopback_key(5006, 4321, IPPROTO_UDP, false);
+        int fd = bound(AF_INET, SOCK_DGRAM, "0.0.0.0", 5006);
+        struct owner owner;
+
+        assert_int_equal(find(*state, &key, &owner), OWNER_FOUND);
+        close(fd);
+        fd = bound(AF_INET, SOCK_DGRAM, "0.0.0.0", 5006);
+        assert_int_equal(owner_lookup_confirm(*state, &key, 0, &owner, now()), 0);
+        assert_ours(*state, key);
+        close(fd);
+}
+
+static void test_unknown_implementation(void **state) {
+        struct owner_lookup *lookup;
+
+        (void) state;
+        assert_int_equal(owner_lookup_new("nonsense", &config, &lookup), -ENOENT);
+        assert_int_equal(owner_lookup_new(NULL, &config, &lookup), 0);
+        assert_string_equal(owner_lookup_name(lookup), "procfs");
+        owner_lookup_free(lookup);
+}
+
+/* Every prefix of an answer, in a block of just its size. */
+static void test_answer_prefixes(void **state) {
+        uint8_t answer[72 + 16] = {[0] = AF_INET6};
+        struct socket_info socket;
+
+        (void) state;
+        for (size_t length = 0; length <= sizeof(answer); length++) {
+                uint32_t *block = malloc(length ?: 1);
+
+                memcpy(block, answer, length);
+                assert_int_equal(parse_inet_diag(block, length, &socket), length < 72 ? -EBADMSG : 0);
+                free(block);
+        }
+        answer[0] = AF_UNIX;
+        assert_int_equal(parse_inet_diag(answer, sizeof(answer), &socket), -EBADMSG);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                TEST(test_tcp),
+                TEST(test_udp),
+                TEST(test_no_lookup),
+                TEST(test_inherited_is_shared),
+                TEST(test_reuseport_is_shared),
+                TEST(test_wildcard_beside_specific_is_shared),
+                TEST(test_confirm_goes_by_cookie),
+                cmocka_unit_test(test_unknown_implementation),
+                cmocka_unit_test(test_answer_prefixes),
+        };
+
+        return cmocka_run_group_tests_name("owner-lookup", tests, NULL, NULL);
+}
