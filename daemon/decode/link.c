@@ -19,8 +19,7 @@
 #define PPP_IPV6 0x0057
 
 /* RFC 1662 section 3.1; RFC 1547 section 4.3.1 */
-#define HDLC_ALL_STATIONS    0xff
-#define HDLC_UNNUMBERED      0x03
+#define HDLC_ALL_STATIONS    0xff /* then 0x03, unnumbered information */
 #define CISCO_HDLC_UNICAST   0x0f
 #define CISCO_HDLC_BROADCAST 0x8f
 
@@ -51,15 +50,15 @@ bool link_type_is_known(int link_type) {
         return false;
 }
 
-/* RFC 1661 and RFC 1662: address and control may be left out, and a protocol below 0x100 may be one byte. */
+/* RFC 1661 and RFC 1662: address and control may be left out, and a protocol below 0x100 may be one byte,
+ * but none is 0xff. */
 static int decode_ppp(struct cursor *cursor, enum network *ret_network, enum unattributed *ret_reason) {
-        uint8_t address, control, first, second;
         struct cursor fields = *cursor;
+        uint8_t first, second;
         uint16_t protocol;
 
-        if (cursor_peek(&fields, 0, &address) && cursor_peek(&fields, 1, &control) &&
-            address == HDLC_ALL_STATIONS && control == HDLC_UNNUMBERED)
-                (void) cursor_skip(&fields, 2);
+        if (cursor_peek(&fields, 0, &first) && first == HDLC_ALL_STATIONS && !cursor_skip(&fields, 2))
+                return cut_short(&fields, 2, ret_reason);
         if (!cursor_u8(&fields, &first))
                 return cut_short(&fields, 1, ret_reason);
         protocol = first;

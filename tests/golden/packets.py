@@ -5,7 +5,7 @@ import ipaddress
 import struct
 
 TCP, UDP, ICMP, ICMPV6, SCTP, UDPLITE, DCCP, GRE, ESP, OSPF = 6, 17, 1, 58, 132, 136, 33, 47, 50, 89
-HOPOPTS, ROUTING, FRAGMENT, AH, NONE, DSTOPTS, MOBILITY = 0, 43, 44, 51, 59, 60, 135
+HOPOPTS, ROUTING, FRAGMENT, AH, NONE, DSTOPTS, MOBILITY, HIP, SHIM6 = 0, 43, 44, 51, 59, 60, 135, 139, 140
 
 A4, B4 = "192.0.2.1", "198.51.100.2"  # RFC 5737
 A6, B6 = "2001:db8::1", "2001:db8::2"  # RFC 3849
@@ -36,12 +36,12 @@ def ip6(payload, protocol, src=A6, dst=B6, length=None, version=6):
     return struct.pack("!IHBB", version << 28, length, protocol, 64) + address(src) + address(dst) + payload
 
 
-def tcp(sport=40000, dport=80, flags=0x10, data=b""):
-    return struct.pack("!HHIIBBHHH", sport, dport, 1, 1, 5 << 4, flags, 512, 0, 0) + data
+def tcp(sport=40000, dport=80, flags=0x10, data=b"", words=5):
+    return struct.pack("!HHIIBBHHH", sport, dport, 1, 1, words << 4, flags, 512, 0, 0) + data
 
 
-def udp(sport=40000, dport=53, data=b"x" * 40):
-    return struct.pack("!HHHH", sport, dport, 8 + len(data), 0) + data
+def udp(sport=40000, dport=53, data=b"x" * 40, length=None):
+    return struct.pack("!HHHH", sport, dport, 8 + len(data) if length is None else length, 0) + data
 
 
 def sctp(sport=40000, dport=3868):
@@ -60,8 +60,17 @@ def extension(following, size=8):
     return struct.pack("!BB", following, size // 8 - 1) + b"\x01" + bytes([size - 4]) + b"\0" * (size - 4)
 
 
-def jumbo(following, length):  # RFC 2675
-    return struct.pack("!BBBBI", following, 0, 0xC2, 4, length)
+def routing(following):  # RFC 8200 section 4.4, type 0 with no segment left
+    return struct.pack("!BBBBI", following, 0, 0, 0, 0)
+
+
+def jumbo(following, length, size=4):  # RFC 2675
+    return struct.pack("!BBBBI", following, 0, 0xC2, size, length)
+
+
+def padded_jumbo(following, length):
+    """Behind Pad1, PadN and an option that is not known."""
+    return struct.pack("!BBBBBBBBBBBBI", following, 1, 0, 1, 1, 0, 0x1E, 1, 0, 0, 0xC2, 4, length)
 
 
 def fragment6(following, offset, more, ident=7):
@@ -87,6 +96,14 @@ def sll(payload, ethertype, kind=0):
 
 def sll2(payload, ethertype, kind=0, ifindex=3):
     return struct.pack("!HHIHBB8s", ethertype, 0, ifindex, 1, kind, 6, b"\x02\0\0\0\0\x02\0\0") + payload
+
+
+def pppoe(payload, protocol, code=0):
+    return struct.pack("!BBHHH", 0x11, code, 1, len(payload) + 2, protocol) + payload
+
+
+def cisco(payload, ethertype, station=0x0F):  # RFC 1547 section 4.3.1
+    return struct.pack("!BBH", station, 0, ethertype) + payload
 
 
 def savefile(link_type, packets, snaplen=65535):
