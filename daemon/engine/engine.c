@@ -18,7 +18,7 @@ void engine_config_init(struct engine_config *ret_config) {
                 .backend = "pcap",
                 .proc_root = "/proc",
                 .ring_bytes = 8u << 20,
-                .max_sockets = 16384,
+                .max_sockets = 65536,
                 .limits =
                         {
                                 .max_flows = 65536,

@@ -2,8 +2,7 @@
 #include "engine/engine_internal.h"
 #include "util/clock.h"
 
-/* How long a flow may wait for its owner: for accept(2), for a fork that closes its copy, for a scan of
- * /proc. */
+/* How long a flow may wait for its owner: for accept(2), for a scan of /proc. */
 #define WAIT_USEC (1 * USEC_PER_SEC)
 
 /* Owner lookups per drain. At about 6 µs each this is the most that a flood of new flows can cost: 3 ms of
@@ -59,11 +58,18 @@ static bool started_in_time(const struct process *process, const struct flow *fl
                process->info.start_time_usec <= flow->pending.since_usec + START_SLACK_USEC;
 }
 
+/* Is what is pending perhaps not the owner's that has now been found? A connection is one socket's from its
+ * SYN on. Without connections, what came while no socket was there is not the new socket's; and of a socket
+ * that several held, nothing tells which of them moved it. */
+static bool had_others(const struct flow *flow) {
+        return flow->state == FLOW_UNOWNED &&
+               (flow->key.protocol != IPPROTO_TCP || flow->reason == UNATTRIBUTED_SHARED);
+}
+
 static void found(struct engine *engine, struct flow *flow, const struct owner *owner) {
         struct process *before = flow->state == FLOW_OWNED ? flow->process : NULL, *process;
-        /* A connection is one socket's from its SYN on; without connections, what came while no socket was
-         * there is not the new socket's. */
-        bool was_unowned = flow->state == FLOW_UNOWNED && flow->key.protocol != IPPROTO_TCP;
+        bool not_its_own = had_others(flow);
+        enum unattributed reason = flow->reason;
 
         if (engine_process(engine, &owner->process, &process) < 0) {
                 give_up(engine, flow, UNATTRIBUTED_OVERFLOW);
@@ -76,7 +82,9 @@ static void found(struct engine *engine, struct flow *flow, const struct owner *
 
         if (before && before != process) /* it changed hands, and nothing says when */
                 settle_unattributed(engine, flow, UNATTRIBUTED_SHARED);
-        else if (was_unowned || !started_in_time(process, flow))
+        else if (not_its_own)
+                settle_unattributed(engine, flow, reason);
+        else if (!started_in_time(process, flow))
                 settle_unattributed(engine, flow, UNATTRIBUTED_NO_SOCKET);
         else
                 settle_process(engine, flow, process);
@@ -130,8 +138,6 @@ static void unaccepted(struct engine *engine, struct flow *flow, const struct ow
 
 static void conclude(struct engine *engine, struct flow *flow, enum owner_status status,
                      const struct owner *owner, uint64_t now_usec, bool finish) {
-        enum unattributed reason = UNATTRIBUTED_NO_PROCESS;
-
         switch (status) {
         case OWNER_FOUND:
                 found(engine, flow, owner);
@@ -145,15 +151,15 @@ static void conclude(struct engine *engine, struct flow *flow, enum owner_status
         case OWNER_UNACCEPTED:
                 unaccepted(engine, flow, owner, now_usec, finish);
                 return;
-        case OWNER_SHARED:
-                reason = UNATTRIBUTED_SHARED;
-                break;
+        case OWNER_SHARED: /* waiting would not tell whose this was */
+                give_up(engine, flow, UNATTRIBUTED_SHARED);
+                return;
         case OWNER_NO_PROCESS:
         case OWNER_BUSY:
-                break;
+                if (!wait_on(engine, flow, now_usec, finish))
+                        give_up(engine, flow, UNATTRIBUTED_NO_PROCESS);
+                return;
         }
-        if (!wait_on(engine, flow, now_usec, finish))
-                give_up(engine, flow, reason);
 }
 
 static void ask(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {

@@ -152,3 +152,20 @@ int proc_for_each_pid(const char *proc_root, pid_handler handler, void *userdata
         }
         return r;
 }
+
+int proc_last_pid(const char *proc_root, uint32_t *ret_pid) {
+        _cleanup_close_ int directory = open(proc_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        const char *last;
+        char text[256];
+        ssize_t n;
+
+        if (directory < 0)
+                return -errno;
+        n = proc_read(directory, "loadavg", text, sizeof(text) - 1);
+        if (n < 0)
+                return (int) n;
+        text[n] = '\0';
+        text[strcspn(text, "\n")] = '\0';
+        last = strrchr(text, ' ');
+        return last ? parse_u32(last + 1, 1, UINT32_MAX, ret_pid) : -EBADMSG;
+}

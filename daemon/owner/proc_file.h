@@ -33,3 +33,7 @@ int proc_for_each_socket(const char *proc_root, uint32_t pid, socket_handler han
  * be read. */
 typedef int (*pid_handler)(uint32_t pid, void *userdata);
 int proc_for_each_pid(const char *proc_root, pid_handler handler, void *userdata);
+
+/* The process or thread that was created last, in our own pid namespace: while it stays the same, nothing
+ * has forked (proc_loadavg(5)). Returns 0, or a negative errno. */
+int proc_last_pid(const char *proc_root, uint32_t *ret_pid);

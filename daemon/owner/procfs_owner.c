@@ -8,9 +8,9 @@
 #include "owner/socket_holders.h"
 
 /* Sockets on one port that are looked at one by one; with more it is plainly shared. */
-#define BOUND_MAX 16
+#define BOUND_MAX 256
 
-/* Ports of which it is known for the drain under way that just one socket has them. */
+/* Ports of which it is known for the drain under way that just one process has them. */
 #define SOLE_PORTS 64u
 
 struct procfs_owner {
@@ -18,7 +18,8 @@ struct procfs_owner {
         struct socket_holders *holders;
         struct owner_stats stats;
         struct {
-                uint64_t inode, now_usec;
+                struct process_id process;
+                uint64_t now_usec;
                 uint16_t port;
                 uint8_t protocol;
         } sole[SOLE_PORTS];
@@ -96,24 +97,40 @@ static bool could_have(const struct socket_info *socket, const struct flow_key *
                                             memcmp(&socket->remote, &key->remote, sizeof(key->remote)) == 0);
 }
 
-static bool known_sole(struct procfs_owner *owner, const struct flow_key *key, uint64_t inode,
-                       uint64_t now_usec) {
-        const __typeof__(owner->sole[0]) *sole = &owner->sole[key->local_port % SOLE_PORTS];
-
-        return sole->now_usec == now_usec && sole->inode == inode && sole->port == key->local_port &&
-               sole->protocol == key->protocol;
+static bool same_process(const struct process_id *a, const struct process_id *b) {
+        return a->pid == b->pid && a->start_ticks == b->start_ticks;
 }
 
-/* The kernel's lookup picks one socket for an incoming packet. One that is not connected may not be the one
- * that sent, or not the only one that got it: with SO_REUSEPORT, with SO_REUSEADDR and multicast (mDNS),
- * with a wildcard beside a specific address. Returns 1 when all that could have the flow are held by
- * *process alone, 0 when not. */
+static bool known_sole(struct procfs_owner *owner, const struct flow_key *key,
+                       const struct process_id *process, uint64_t now_usec) {
+        const __typeof__(owner->sole[0]) *sole = &owner->sole[key->local_port % SOLE_PORTS];
+
+        return sole->now_usec == now_usec && sole->port == key->local_port &&
+               sole->protocol == key->protocol && same_process(&sole->process, process);
+}
+
+static void remember_sole(struct procfs_owner *owner, const struct flow_key *key,
+                          const struct process_id *process, uint64_t now_usec) {
+        __typeof__(owner->sole[0]) *sole = &owner->sole[key->local_port % SOLE_PORTS];
+
+        sole->process = *process;
+        sole->now_usec = now_usec;
+        sole->port = key->local_port;
+        sole->protocol = key->protocol;
+}
+
+/* The kernel's lookup picks one socket for an incoming packet. With UDP, that may not be the one that sent,
+ * or not the only one that got it: with SO_REUSEPORT, with SO_REUSEADDR and multicast (mDNS), with a
+ * wildcard beside a specific address, with one that is connected beside one that is not. Returns 1 when all
+ * that could have the flow are held by *process alone, 0 when not. */
 static int is_sole(struct procfs_owner *owner, const struct flow_key *key, uint64_t inode,
                    const struct process_id *process, uint64_t now_usec) {
         struct socket_info sockets[BOUND_MAX];
+        struct process_id other;
+        bool port_is_its = true;
         int n;
 
-        if (known_sole(owner, key, inode, now_usec))
+        if (known_sole(owner, key, process, now_usec))
                 return 1;
         n = list_bound(owner, key->protocol, key->local_port, UINT32_MAX, sockets);
         if (n < 0)
@@ -121,22 +138,18 @@ static int is_sole(struct procfs_owner *owner, const struct flow_key *key, uint6
         if (n > BOUND_MAX)
                 return 0;
         for (int i = 0; i < n; i++) {
-                struct process_id other;
-
-                if (sockets[i].inode == inode || !could_have(&sockets[i], key))
+                if (sockets[i].inode == inode)
                         continue;
+                if (!could_have(&sockets[i], key)) {
+                        port_is_its = false;
+                        continue;
+                }
                 if (socket_holders_find(owner->holders, sockets[i].inode, now_usec, &other) != OWNER_FOUND ||
-                    memcmp(&other, process, sizeof(other)) != 0)
+                    !same_process(&other, process))
                         return 0;
         }
-        if (n == 1) {
-                __typeof__(owner->sole[0]) *sole = &owner->sole[key->local_port % SOLE_PORTS];
-
-                sole->inode = inode;
-                sole->now_usec = now_usec;
-                sole->port = key->local_port;
-                sole->protocol = key->protocol;
-        }
+        if (port_is_its)
+                remember_sole(owner, key, process, now_usec);
         return 1;
 }
 
@@ -146,7 +159,7 @@ static int find_udp(struct procfs_owner *owner, const struct flow_key *key, cons
         int r;
 
         status = socket_holders_find(owner->holders, socket->inode, now_usec, &ret_owner->process);
-        if (status == OWNER_FOUND && socket->remote_port == 0) {
+        if (status == OWNER_FOUND) {
                 r = is_sole(owner, key, socket->inode, &ret_owner->process, now_usec);
                 if (r < 0)
                         return r;
@@ -174,7 +187,7 @@ static int find_listener(struct procfs_owner *owner, const struct flow_key *key,
                         continue;
                 if (socket_holders_find(owner->holders, sockets[i].inode, now_usec, &process) != OWNER_FOUND)
                         return 0;
-                if (listener.pid != 0 && memcmp(&listener, &process, sizeof(process)) != 0)
+                if (listener.pid != 0 && !same_process(&listener, &process))
                         return 0;
                 listener = process;
         }
@@ -250,7 +263,7 @@ static int procfs_confirm(void *state, const struct flow_key *key, uint32_t ifin
                 return r;
         if (socket.cookie != found->cookie)
                 return 0;
-        return socket.remote_port != 0 ? 1 : is_sole(owner, key, socket.inode, &found->process, now_usec);
+        return is_sole(owner, key, socket.inode, &found->process, now_usec);
 }
 
 static void procfs_stats(const void *state, struct owner_stats *ret_stats) {

@@ -12,8 +12,8 @@
 /* Processes that held what was asked for of late. More of them are not more likely. */
 #define RECENT_MAX 16u
 
-/* Walks over all of /proc may take this part of the time, and one in so long is made while anything is
- * asked, for sockets that have come to be shared or were handed on. */
+/* Walks over all of /proc, and looks at what has started, may each take this part of the time; and one walk
+ * in so long is made while anything is asked, for sockets that were handed on. */
 #define WALK_SHARE        20u
 #define MAINTENANCE_USEC  (5 * USEC_PER_SEC)
 #define MAINTENANCE_SHARE 100u
@@ -44,8 +44,11 @@ struct socket_holders {
         uint32_t recent[RECENT_MAX]; /* newest first; 0: none */
         uint64_t walk;               /* serial number of walks */
         uint64_t listing;            /* serial number of listings of /proc */
-        uint64_t listed_usec;        /* when likely processes were read last */
+        uint64_t read_usec;          /* when likely processes were read last */
+        uint64_t listed_usec, list_cost_usec;
         uint64_t walked_usec, walk_cost_usec;
+        uint64_t wanted;      /* the inode asked for: it finds room even where there is none */
+        uint32_t last_pid;    /* the newest process there was at the last listing */
         uint32_t reading;     /* pid whose descriptors are being read */
         uint32_t parent;      /* read last for its child's sake, */
         uint64_t parent_usec; /* and when: once is enough for all its children */
@@ -84,12 +87,23 @@ static bool holds(struct socket_holders *holders, uint32_t pid, uint32_t fd, uin
         return proc_socket_at(holders->config.proc_root, pid, fd, &there) >= 0 && there == inode;
 }
 
+static void remember_recent(struct socket_holders *holders, uint32_t pid) {
+        size_t i = 0;
+
+        while (i < RECENT_MAX - 1 && holders->recent[i] != pid && holders->recent[i] != 0)
+                i++;
+        memmove(holders->recent + 1, holders->recent, i * sizeof(*holders->recent));
+        holders->recent[0] = pid;
+}
+
 /* A second holder was seen beside the one that is known. */
 static void meet_other_holder(struct socket_holders *holders, struct holder *holder, uint32_t pid,
                               uint32_t fd) {
         if (holder->pid != PID_INIT && pid != PID_INIT &&
             holds(holders, holder->pid, holder->fd, holder->inode)) {
                 holder->shared = true;
+                if (holder->inode == holders->wanted) /* it may be the one that is left */
+                        remember_recent(holders, pid);
                 return;
         }
         if (pid == PID_INIT && holds(holders, holder->pid, holder->fd, holder->inode))
@@ -99,16 +113,30 @@ static void meet_other_holder(struct socket_holders *holders, struct holder *hol
         holder->proven = false;
 }
 
+/* A new entry. Most sockets there are have nothing to do with the network, and nothing in /proc/PID/fd tells
+ * them apart: where they fill the table, one of them gives way to the socket that is wanted. */
+static struct holder *add_holder(struct socket_holders *holders, uint64_t inode) {
+        uint32_t cursor = 0;
+        void *entry;
+        int r;
+
+        r = hash_table_add(holders->by_inode, &inode, &entry);
+        if (r == -ENOSPC && inode == holders->wanted) {
+                hash_table_remove(holders->by_inode, hash_table_next(holders->by_inode, &cursor));
+                r = hash_table_add(holders->by_inode, &inode, &entry);
+        }
+        return r < 0 ? NULL : entry;
+}
+
 /* While the descriptors of one process are read: remember each socket and who holds it. */
 static int on_socket(uint32_t fd, uint64_t inode, void *userdata) {
         struct socket_holders *holders = userdata;
         struct holder *holder = hash_table_find(holders->by_inode, &inode);
-        void *entry;
 
         if (!holder) {
-                if (hash_table_add(holders->by_inode, &inode, &entry) < 0)
-                        return 0; /* full: that socket stays unknown, which its flows are booked as */
-                holder = entry;
+                holder = add_holder(holders, inode);
+                if (!holder)
+                        return 0; /* full: looked for again when it is wanted */
                 holder->pid = holders->reading;
                 holder->fd = fd;
         } else if (holder->pid == holders->reading)
@@ -129,48 +157,92 @@ static void read_process(struct socket_holders *holders, uint32_t pid) {
                 holders->stats.proc_races++;
 }
 
-/* Reads a process when it was not there at the last listing. */
-static int on_pid(uint32_t pid, void *userdata) {
-        struct socket_holders *holders = userdata;
+/* Returns whether the process was known, which it is from now on. */
+static bool note_pid(struct socket_holders *holders, uint32_t pid) {
         struct known_pid *known = hash_table_find(holders->pids, &pid);
+        bool was_known = known != NULL;
         void *entry;
 
         if (!known) {
                 if (hash_table_add(holders->pids, &pid, &entry) < 0)
-                        return 0;
+                        return false;
                 known = entry;
+        }
+        known->seen = holders->listing;
+        return was_known;
+}
+
+/* Reads a process when it was not there at the last listing. */
+static int on_pid(uint32_t pid, void *userdata) {
+        struct socket_holders *holders = userdata;
+
+        if (!note_pid(holders, pid)) {
                 holders->stats.candidate_scans++;
                 read_process(holders, pid);
         }
-        known->seen = holders->listing;
         return 0;
-}
-
-static void forget_gone_pids(struct socket_holders *holders) {
-        struct known_pid *known;
-        uint32_t cursor = 0;
-
-        while ((known = hash_table_next(holders->pids, &cursor)))
-                if (known->seen != holders->listing)
-                        hash_table_remove(holders->pids, known);
-}
-
-static void read_likely(struct socket_holders *holders, uint64_t now_usec) {
-        if (holders->listed_usec == now_usec)
-                return;
-        holders->listed_usec = now_usec;
-        for (size_t i = 0; i < RECENT_MAX && holders->recent[i] != 0; i++) {
-                holders->stats.candidate_scans++;
-                read_process(holders, holders->recent[i]);
-        }
-        holders->listing++;
-        if (proc_for_each_pid(holders->config.proc_root, on_pid, holders) >= 0)
-                forget_gone_pids(holders);
 }
 
 static int on_walked_pid(uint32_t pid, void *userdata) {
-        read_process(userdata, pid);
+        struct socket_holders *holders = userdata;
+
+        (void) note_pid(holders, pid);
+        read_process(holders, pid);
         return 0;
+}
+
+/* Calls handler for all processes and forgets those that are gone. Returns as proc_for_each_pid(). */
+static int list_processes(struct socket_holders *holders, pid_handler handler, uint64_t now_usec) {
+        struct known_pid *known;
+        uint32_t cursor = 0;
+        int r;
+
+        /* before the listing: what starts during it counts as started since */
+        if (proc_last_pid(holders->config.proc_root, &holders->last_pid) < 0)
+                holders->last_pid = 0;
+        holders->listed_usec = now_usec;
+        holders->listing++;
+        r = proc_for_each_pid(holders->config.proc_root, handler, holders);
+        if (r < 0)
+                return r;
+        while ((known = hash_table_next(holders->pids, &cursor)))
+                if (known->seen != holders->listing)
+                        hash_table_remove(holders->pids, known);
+        return 0;
+}
+
+static void read_new(struct socket_holders *holders, uint64_t now_usec) {
+        uint64_t begin = clock_usec(CLOCK_MONOTONIC);
+
+        (void) list_processes(holders, on_pid, now_usec);
+        holders->list_cost_usec = clock_usec(CLOCK_MONOTONIC) - begin;
+}
+
+/* What a process inherited when it started is shared from then on. */
+static void notice_new(struct socket_holders *holders, uint64_t now_usec) {
+        uint32_t last_pid;
+
+        if (now_usec - holders->listed_usec < MAX(holders->list_cost_usec * WALK_SHARE, 1u))
+                return;
+        if (holders->last_pid != 0 && proc_last_pid(holders->config.proc_root, &last_pid) >= 0 &&
+            last_pid == holders->last_pid)
+                return;
+        read_new(holders, now_usec);
+}
+
+static void read_likely(struct socket_holders *holders, uint64_t now_usec) {
+        uint32_t recent[RECENT_MAX];
+
+        if (holders->read_usec == now_usec)
+                return;
+        holders->read_usec = now_usec;
+        memcpy(recent, holders->recent, sizeof(recent)); /* reading may reorder it */
+        for (size_t i = 0; i < RECENT_MAX && recent[i] != 0; i++) {
+                holders->stats.candidate_scans++;
+                read_process(holders, recent[i]);
+        }
+        if (holders->listed_usec != now_usec)
+                read_new(holders, now_usec);
 }
 
 /* What the walk did not see is gone; what it saw once is proven to be held once. */
@@ -200,7 +272,7 @@ static void walk(struct socket_holders *holders, uint64_t now_usec) {
         holders->walk++;
         holders->stats.full_scans++;
         forget_shared(holders);
-        if (proc_for_each_pid(holders->config.proc_root, on_walked_pid, holders) >= 0)
+        if (list_processes(holders, on_walked_pid, now_usec) >= 0)
                 conclude_walk(holders);
         holders->walked_usec = now_usec;
         holders->walk_cost_usec = clock_usec(CLOCK_MONOTONIC) - begin;
@@ -212,18 +284,12 @@ static bool walk_is_due(const struct socket_holders *holders, uint64_t now_usec,
                now_usec - holders->walked_usec >= MAX(interval_usec, holders->walk_cost_usec * share);
 }
 
-static void maintain(struct socket_holders *holders, uint64_t now_usec) {
+/* Before anything that is remembered is believed. */
+static void keep_up(struct socket_holders *holders, uint64_t now_usec) {
         if (walk_is_due(holders, now_usec, MAINTENANCE_USEC, MAINTENANCE_SHARE))
                 walk(holders, now_usec);
-}
-
-static void remember_recent(struct socket_holders *holders, uint32_t pid) {
-        size_t i = 0;
-
-        while (i < RECENT_MAX - 1 && holders->recent[i] != pid && holders->recent[i] != 0)
-                i++;
-        memmove(holders->recent + 1, holders->recent, i * sizeof(*holders->recent));
-        holders->recent[0] = pid;
+        else
+                notice_new(holders, now_usec);
 }
 
 /* A socket found in a likely process may be held by others too, as far as they are its relatives:
@@ -278,7 +344,8 @@ enum owner_status socket_holders_find(struct socket_holders *holders, uint64_t i
                                       struct process_id *ret_process) {
         struct holder *holder;
 
-        maintain(holders, now_usec);
+        holders->wanted = inode;
+        keep_up(holders, now_usec);
         holder = find_valid(holders, inode);
         if (holder && !holder->shared)
                 return answer(holders, holder, now_usec, ret_process);
@@ -302,7 +369,8 @@ bool socket_holders_confirm(struct socket_holders *holders, uint64_t inode, cons
         const struct holder *holder;
         struct process_info info;
 
-        maintain(holders, now_usec);
+        holders->wanted = inode;
+        keep_up(holders, now_usec);
         holder = find_valid(holders, inode);
         return holder && !holder->shared && holder->pid == process->pid &&
                process_read_stat(holders->config.proc_root, holder->pid, &info) >= 0 &&

@@ -220,7 +220,9 @@ static void test_inherited_is_shared(void **state) {
         struct owner owner;
 
         assert_ours(lookup, key);
+        assert_int_equal(find(lookup, &key, &owner), OWNER_FOUND);
         child = start_child(keep_socket, fd);
+        assert_int_equal(owner_lookup_confirm(lookup, &key, 0, &owner, now()), 0);
         fresh = new_lookup();
         assert_status(fresh, key, OWNER_SHARED);
         owner_lookup_free(fresh);
@@ -252,6 +254,37 @@ static void test_reuseport_is_shared(void **state) {
 
 static void bind_wildcard(int port) {
         (void) bound(AF_INET, SOCK_DGRAM, "0.0.0.0", (uint16_t) port);
+}
+
+/* As servers do that have a socket for each of their threads. */
+static void test_many_of_one_process(void **state) {
+        int fds[40], yes = 1;
+
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(5007)};
+
+                fds[i] = new_socket(AF_INET, SOCK_DGRAM);
+                assert_int_equal(setsockopt(fds[i], SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)), 0);
+                assert_int_equal(bind(fds[i], (const struct sockaddr *) &address, sizeof(address)), 0);
+        }
+        assert_ours(*state, loopback_key(5007, 4321, IPPROTO_UDP, false));
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                close(fds[i]);
+}
+
+/* A connected socket has what comes in; what goes out may be from the other one. */
+static void test_connected_beside_unconnected_is_shared(void **state) {
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(5008)};
+        pid_t child = start_child(bind_reuseport, 5008);
+        int fd = new_socket(AF_INET, SOCK_DGRAM), yes = 1;
+
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)), 0);
+        assert_int_equal(bind(fd, (const struct sockaddr *) &address, sizeof(address)), 0);
+        connect_to(fd, 4321);
+        assert_status(*state, loopback_key(5008, 4321, IPPROTO_UDP, false), OWNER_SHARED);
+        end_child(child);
+        assert_ours(*state, loopback_key(5008, 4321, IPPROTO_UDP, false));
+        close(fd);
 }
 
 /* The lookup prefers the specific address; the wildcard socket may have sent all the same. */
@@ -315,6 +348,8 @@ int main(void) {
                 TEST(test_no_lookup),
                 TEST(test_inherited_is_shared),
                 TEST(test_reuseport_is_shared),
+                TEST(test_many_of_one_process),
+                TEST(test_connected_beside_unconnected_is_shared),
                 TEST(test_wildcard_beside_specific_is_shared),
                 TEST(test_confirm_goes_by_cookie),
                 cmocka_unit_test(test_unknown_implementation),

@@ -188,7 +188,42 @@ static void test_maintenance_finds_the_shared(void **state) {
         assert_int_equal(find(world, 100, &pid), OWNER_SHARED);
 }
 
-/* More sockets than are remembered: the rest stays unknown, and nothing grows. */
+/* A process that starts with the socket makes it shared at once, whatever descriptor it has it under. */
+static void test_start_shares(void **state) {
+        struct world *world = *state;
+        uint32_t pid;
+
+        test_write(world->root, "loadavg", "0.00 0.01 0.05 1/100 10\n");
+        add_process(world, 10, 1, 5);
+        set_fd(world, 10, 3, 100);
+        assert_int_equal(find(world, 100, &pid), OWNER_FOUND);
+        assert_true(confirm(world, 100, 10, 5));
+        test_write(world->root, "loadavg", "0.00 0.01 0.05 1/100 11\n");
+        add_process(world, 11, 1, 6); /* its parent is gone already */
+        set_fd(world, 11, 0, 100);
+        assert_false(confirm(world, 100, 10, 5));
+        assert_int_equal(find(world, 100, &pid), OWNER_SHARED);
+}
+
+/* While the newest process stays the same, /proc is not listed for every confirmation. */
+static void test_nothing_started(void **state) {
+        struct world *world = *state;
+        struct owner_stats before = {}, after = {};
+        uint32_t pid;
+
+        test_write(world->root, "loadavg", "0.00 0.01 0.05 1/100 10\n");
+        add_process(world, 10, 1, 5);
+        set_fd(world, 10, 3, 100);
+        assert_int_equal(find(world, 100, &pid), OWNER_FOUND);
+        socket_holders_stats(world->holders, &before);
+        for (int i = 0; i < 20; i++)
+                assert_true(confirm(world, 100, 10, 5));
+        socket_holders_stats(world->holders, &after);
+        assert_int_equal(after.candidate_scans, before.candidate_scans);
+        assert_int_equal(after.full_scans, before.full_scans);
+}
+
+/* More sockets than are remembered: nothing grows, and the one that is asked for is found all the same. */
 static void test_bounded(void **state) {
         struct world *world = *state;
         uint32_t pid;
@@ -200,7 +235,13 @@ static void test_bounded(void **state) {
         add_process(world, 11, 1, 6);
         set_fd(world, 11, 3, 5000);
         world->now_usec += 250000;
-        assert_int_equal(find(world, 5000, &pid), OWNER_NO_PROCESS);
+        assert_int_equal(find(world, 5000, &pid), OWNER_FOUND);
+        assert_int_equal(pid, 11);
+        for (uint32_t i = 0; i < 150; i++) {
+                world->now_usec += 250000;
+                assert_int_equal(find(world, 1000 + i, &pid), OWNER_FOUND);
+                assert_int_equal(pid, 10);
+        }
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -213,6 +254,8 @@ int main(void) {
                 TEST(test_init_does_not_share),
                 TEST(test_confirm),
                 TEST(test_maintenance_finds_the_shared),
+                TEST(test_start_shares),
+                TEST(test_nothing_started),
                 TEST(test_bounded),
         };
 
