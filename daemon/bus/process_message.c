@@ -61,7 +61,8 @@ static int append_dictionary(sd_bus_message *message, const char *key, const str
         return r < 0 ? r : close_value(message);
 }
 
-static int append_ring(sd_bus_message *message, const struct ring *ring, uint64_t first_second) {
+static int append_ring(sd_bus_message *message, const struct ring *ring,
+                       const struct ring_span *span) {
         int r;
 
         r = open_value(message, NETFLOWD_KEY_RING, "a(xtt)");
@@ -73,7 +74,7 @@ static int append_ring(sd_bus_message *message, const struct ring *ring, uint64_
         for (size_t i = 0; i < ring->n; i++) {
                 const struct bucket *bucket = &ring->buckets[i];
 
-                if (bucket->second < first_second)
+                if (bucket->second < span->first_second || bucket->second >= span->end_second)
                         continue;
                 r = sd_bus_message_append(message, "(xtt)", (int64_t) bucket->second, bucket->in,
                                           bucket->out);
@@ -95,7 +96,8 @@ static int append_inodes(sd_bus_message *message, const struct process *process)
 }
 
 static int append_all(sd_bus_message *message, const struct process_fields *fields,
-                      const struct process *process, uint64_t first_second, enum detail detail) {
+                      const struct process *process, const struct ring_span *span,
+                                enum detail detail) {
         int r;
 
         r = append_fields(message, fields->own, fields->n_own);
@@ -107,21 +109,22 @@ static int append_all(sd_bus_message *message, const struct process_fields *fiel
         if (r >= 0 && process && detail == DETAIL_PRIVATE)
                 r = append_inodes(message, process);
         if (r >= 0 && process)
-                r = append_ring(message, &process->traffic.ring, first_second);
+                r = append_ring(message, &process->traffic.ring, span);
         return r;
 }
 
 int process_message_append_full(sd_bus_message *message, const struct process_fields *fields,
-                                const struct process *process, uint64_t first_second, enum detail detail) {
+                                const struct process *process, const struct ring_span *span,
+                                enum detail detail) {
         int r;
 
         r = sd_bus_message_open_container(message, 'a', "{sv}");
         if (r < 0)
                 return r;
-        r = append_all(message, fields, process, first_second, detail);
+        r = append_all(message, fields, process, span, detail);
         return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
 int process_message_append(sd_bus_message *message, const struct process_fields *fields) {
-        return process_message_append_full(message, fields, NULL, 0, DETAIL_BROADCAST);
+        return process_message_append_full(message, fields, NULL, NULL, DETAIL_BROADCAST);
 }

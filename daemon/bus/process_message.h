@@ -8,6 +8,12 @@
 /* Append one process as a{sv}. Return 0 or a negative errno of sd-bus; the message is of no use then. */
 int process_message_append(sd_bus_message *message, const struct process_fields *fields);
 
-/* The same with its ring from first_second on, and with DETAIL_PRIVATE the inodes of its sockets. */
+/* Seconds of CLOCK_REALTIME, the last one excluded. */
+struct ring_span {
+        uint64_t first_second, end_second;
+};
+
+/* The same with that part of its ring, and with DETAIL_PRIVATE the inodes of its sockets. */
 int process_message_append_full(sd_bus_message *message, const struct process_fields *fields,
-                                const struct process *process, uint64_t first_second, enum detail detail);
+                                const struct process *process, const struct ring_span *span,
+                                enum detail detail);

@@ -8,18 +8,21 @@
 #include "dbus/org.netflowd1.h"
 #include "util/clock.h"
 
+/* With the part of its ring that has closed within `seconds`: what it says never changes later. */
 static int append_row(struct bus *bus, sd_bus_message *reply, const struct process *process,
-                      const struct window *window, uint64_t now, uint64_t first_second, uid_t uid) {
+                      const struct window *window, uint64_t now, uint64_t seconds, uid_t uid) {
+        const uint64_t end = now / USEC_PER_SEC;
+        const struct ring_span span = {.first_second = end - seconds, .end_second = end};
         enum detail detail = process_is_visible_to(process, uid) ? DETAIL_PRIVATE : DETAIL_PUBLIC;
         struct process_fields fields;
 
         process_fields_set(&fields, process, window, now, detail, bus->users);
-        return process_message_append_full(reply, &fields, process, first_second, detail);
+        return process_message_append_full(reply, &fields, process, &span, detail);
 }
 
 static int append_rank(struct bus *bus, sd_bus_message *reply, uint32_t limit, uint32_t recent, uid_t uid) {
         _cleanup_free_ struct rank_row *rows = NULL;
-        uint64_t now = engine_now(bus->engine), end = now / USEC_PER_SEC;
+        uint64_t now = engine_now(bus->engine);
         size_t n;
         int r;
 
@@ -28,7 +31,7 @@ static int append_rank(struct bus *bus, sd_bus_message *reply, uint32_t limit, u
                 return r;
         r = sd_bus_message_open_container(reply, 'a', "a{sv}");
         for (size_t i = 0; i < n && r >= 0; i++)
-                r = append_row(bus, reply, rows[i].process, &rows[i].window, now, end - recent, uid);
+                r = append_row(bus, reply, rows[i].process, &rows[i].window, now, recent, uid);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -76,7 +79,7 @@ static int get_process(sd_bus_message *call, uid_t uid, void *userdata, sd_bus_e
                 return r;
         now = engine_now(bus->engine);
         traffic_window(&process->traffic, now, NETFLOWD_RECENT_MIN, &window);
-        r = append_row(bus, reply, process, &window, now, 0, uid);
+        r = append_row(bus, reply, process, &window, now, RING_SECONDS, uid);
         return r < 0 ? r : sd_bus_message_send(reply);
 }
 

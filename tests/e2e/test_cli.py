@@ -1,0 +1,218 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The two programs by hand: savefiles, bad input, stand-alone mode."""
+
+import contextlib
+import json
+import os
+import pathlib
+import pty
+import subprocess
+import tempfile
+import time
+
+from harness import daemon_on, has_owner, hosts, main, private_bus, traffic, until
+
+GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
+
+
+def run(*words, **options):
+    return subprocess.run([str(word) for word in words], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          check=False, timeout=60, **options)
+
+
+def test_read(build):
+    """A savefile: the rank as JSON, by the packets' own clock, all of its bytes in it."""
+    result = run(f"{build}/netflowd", "--read", GOLDEN / "linux_sll2.pcap")
+    assert result.returncode == 0 and not result.stderr, result
+    rows = json.loads(result.stdout)
+    sizes = [int(line.split(": ", 1)[1].split()[1 if "not-ip" in line else 6])
+             for line in (GOLDEN / "expected").read_text(encoding="utf-8").splitlines()
+             if line.startswith("linux_sll2.pcap")]
+    assert sum(row["total"]["in"] + row["total"]["out"] for row in rows) == sum(sizes), (rows, sizes)
+    assert {row["name"] for row in rows} == {"unattributed-no-lookup", "unattributed-not-ip",
+                                             "unattributed-forwarded"}, rows
+    ring = [bucket["timestamp"] for row in rows for bucket in row["ring"]]
+    assert sorted(ring) == list(range(1700000000, 1700000000 + len(sizes))), ring
+
+
+def test_read_bad(build):
+    """What is not a savefile, or breaks off: one line that says so, and what was read before it still counts."""
+    good = (GOLDEN / "raw.pcap").read_bytes()
+    with tempfile.TemporaryDirectory() as directory:
+        for name, content, status, words, rows in (
+                ("empty", b"", 65, "not a savefile", None), ("text", b"hello, this is no savefile at all", 65,
+                                                             "not a savefile", None),
+                ("header", good[:20], 65, "not a savefile", None), ("cut", good[:200], 65, "after 2 packets", 1),
+                ("wlan", good[:20] + b"\x69\0\0\0", 65, "link type 105", None)):
+            path = pathlib.Path(directory, name)
+            path.write_bytes(content)
+            result = run(f"{build}/netflowd", "--read", path)
+            assert result.returncode == status and words in result.stderr, (name, result)
+            assert result.stderr.count("\n") == 1, result
+            assert (len(json.loads(result.stdout)) if rows else result.stdout) == (rows or ""), (name, result)
+        for path in (directory, f"{directory}/missing"):
+            result = run(f"{build}/netflowd", "--read", path)
+            assert result.returncode in (65, 66) and path in result.stderr and not result.stdout, result
+        with open("/dev/full", "w", encoding="ascii") as full:
+            result = subprocess.run([f"{build}/netflowd", "--read", str(GOLDEN / "raw.pcap")], stdout=full, text=True,
+                                    stderr=subprocess.PIPE, check=False)
+        assert result.returncode != 0 and "cannot print" in result.stderr, result
+
+
+def test_not_root(build):
+    result = run("setpriv", "--reuid=65534", "--clear-groups", f"{build}/netflowd")
+    assert result.returncode == 77 and "CAP_NET_RAW" in result.stderr and result.stderr.count("\n") == 1, result
+    result = run("setpriv", "--reuid=65534", "--clear-groups", f"{build}/netflowctl", "--standalone")
+    assert result.returncode == 1 and "CAP_NET_RAW" in result.stderr and result.stderr.count("\n") == 1, result
+
+
+def test_usage(build):
+    for program, words in (("netflowd", ["--nonsense"]), ("netflowd", ["extra"]), ("netflowd", ["--bus-fd", "x"]),
+                           ("netflowctl", ["--nonsense"]), ("netflowctl", ["nonsense"]), ("netflowctl", ["show"]),
+                           ("netflowctl", ["--recent", "301"])):
+        result = run(f"{build}/{program}", *words)
+        assert result.returncode == 2 and result.stderr and not result.stdout, (program, words, result)
+    for program in ("netflowd", "netflowctl"):
+        assert program in run(f"{build}/{program}", "--help").stdout
+        assert run(f"{build}/{program}", "--version").stdout.startswith(program)
+
+
+def test_no_daemon(build):
+    """No daemon, no bus: one line that says what to do."""
+    with private_bus() as address:
+        result = run(f"{build}/netflowctl", env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": address})
+        assert result.returncode == 1 and "systemctl start netflowd" in result.stderr, result
+        assert result.stderr.count("\n") == 1, result
+    result = run(f"{build}/netflowctl", env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"})
+    assert result.returncode == 1 and "--standalone" in result.stderr and result.stderr.count("\n") == 1, result
+    result = run(f"{build}/netflowd", env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"})
+    assert result.returncode == 69 and "cannot serve on the bus" in result.stderr, result
+
+
+def test_second_daemon(build):
+    with hosts(1) as (a,), daemon_on(a, build) as first:
+        result = run(f"{build}/netflowd", env=first.environment)
+        assert result.returncode == 69 and "another netflowd" in result.stderr, result
+        assert has_owner(first)
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
+
+
+def test_standalone(build):
+    """No bus, nothing set up: every verb, and nothing is left running."""
+    with hosts(1) as (a,), traffic(a) as client, traffic(a) as server:
+        server.tell("udp", "s", "127.0.0.1", 7000)
+        client.tell("udp", "c", "127.0.0.1", 0)
+        for words in (["rank", "--json"], ["status", "--json"], ["show", str(client.pid), "--json"], ["rank"]):
+            with a.start([f"{build}/netflowctl", "--standalone", "--recent", "2", *words],
+                         stdout=subprocess.PIPE) as process:
+                child = until(lambda process=process: children_of(process.pid), "a daemon")[0]
+                while process.poll() is None:
+                    client.tell("send", "c", "127.0.0.1", 7000, 1, 1000)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(0.1)
+                output = process.stdout.read()
+                assert process.returncode == 0, (words, output)
+                assert not os.path.exists(f"/proc/{child}"), "netflowd is left"
+            if "--json" not in words:
+                assert "SUM OUT" in output and f"{client.pid}  " in output, output
+            elif words[0] == "rank":
+                row = {row["pid"]: row for row in json.loads(output)}[client.pid]
+                assert row["traffic_stats"]["out"] > 1028 and row["traffic_stats"]["out"] % 1028 == 0, row
+                assert len(row["ring"]) <= 2, row
+            elif words[0] == "show":
+                assert json.loads(output)["pid"] == client.pid
+            else:
+                assert json.loads(output)["Backend"] == "pcap"
+
+
+def test_standalone_killed(build):
+    """netflowctl is killed: its netflowd goes with it."""
+    with hosts(1) as (a,):
+        with a.start([f"{build}/netflowctl", "--standalone", "monitor"]) as process:
+            child = until(lambda: children_of(process.pid), "a daemon")[0]
+            process.kill()
+            until(lambda: not os.path.exists(f"/proc/{child}"), "the end of netflowd")
+
+
+def test_monitor_and_watch(build):
+    """What goes on tells when netflowd goes away, and stops."""
+    with hosts(1) as (a,):
+        with daemon_on(a, build) as daemon, traffic(a) as client:
+            watching = [subprocess.Popen([f"{build}/netflowctl", *words], env=daemon.environment, text=True,
+                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                        for words in (["monitor", "--json"], ["--watch", "1", "--json"])]
+            client.tell("udp", "c", "127.0.0.1", 0)
+            client.tell("send", "c", "127.0.0.1", 7000, 5, 1000)
+            for process in watching:
+                assert json.loads(process.stdout.readline()) is not None
+        for process in watching:
+            output = process.communicate(timeout=60)
+            assert process.returncode == 1 and "netflowd" in output[1], output
+
+
+def test_output_errors(build):
+    with hosts(1) as (a,), daemon_on(a, build) as daemon:
+        with open("/dev/full", "w", encoding="ascii") as full:
+            result = subprocess.run([f"{build}/netflowctl", "status"], env=daemon.environment, stdout=full, text=True,
+                                    stderr=subprocess.PIPE, check=False)
+        assert result.returncode == 1 and "cannot write" in result.stderr, result
+
+
+def test_terminal(build):
+    """On a terminal: bold headings, no colour with NO_COLOR, and names that cannot play tricks."""
+    with hosts(1) as (a,), daemon_on(a, build) as daemon, tempfile.TemporaryDirectory() as directory:
+        evil = f"{directory}/a\x1b[31mz"
+        os.symlink("/usr/bin/python3", evil)
+        script = "import socket,sys; s=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); " \
+                 "s.sendto(b'x'*1000, ('127.0.0.1', 7000)); print(flush=True); sys.stdin.read()"
+        with a.start([evil, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            daemon.settled()
+            for colour in (True, False):
+                environment = {**daemon.environment, "TERM": "xterm-256color", "NETFLOWCTL_PAGER": "cat",
+                               **({} if colour else {"NO_COLOR": "1"})}
+                screen = on_terminal([f"{build}/netflowctl"], environment)
+                assert ("\x1b[1m" in screen) == colour, screen
+                assert "\x1b[31mz" not in screen and "x1b[31mz" in screen, screen
+
+
+def on_terminal(command, environment):
+    controller, terminal = pty.openpty()
+    with subprocess.Popen(command, stdout=terminal, env=environment) as process:
+        os.close(terminal)
+        screen = b""
+        with contextlib.suppress(OSError):  # EIO: the other end is closed
+            while data := os.read(controller, 4096):
+                screen += data
+        assert process.wait() == 0
+    os.close(controller)
+    return screen.decode()
+
+
+def test_idle(build):
+    """Without traffic: a few wake-ups a second, and no time on the processor worth the name."""
+    def used(pid):
+        with open(f"/proc/{pid}/status", encoding="ascii") as status, \
+                open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            switches = [int(line.split()[1]) for line in status if line.startswith("voluntary")][0]
+            fields = stat.read().rsplit(")", 1)[1].split()
+            return switches, int(fields[11]) + int(fields[12])
+
+    with hosts(1) as (a,), daemon_on(a, build) as daemon:
+        daemon.settled()
+        begin, (switches, ticks) = time.monotonic(), used(daemon.process.pid)
+        # an event that comes after a while, instead of a wait: nothing else happens on this host
+        until(lambda: time.monotonic() - begin > 6, "six seconds")
+        wakeups, spent = used(daemon.process.pid)[0] - switches, used(daemon.process.pid)[1] - ticks
+        seconds = time.monotonic() - begin
+        assert wakeups <= 4 * seconds, (wakeups, seconds)
+        return f"{wakeups / seconds:.1f} wake-ups a second, {spent * 10} ms in {seconds:.0f} s"
+
+
+main([test_read, test_read_bad, test_not_root, test_usage, test_no_daemon, test_second_daemon, test_standalone,
+      test_standalone_killed, test_monitor_and_watch, test_output_errors, test_terminal, test_idle])
