@@ -97,6 +97,32 @@ int connection_check(struct connection *connection) {
         return connection_get_properties(connection, &reply);
 }
 
+static int on_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error) {
+        struct connection *connection = userdata;
+        const char *owner;
+
+        (void) ret_error;
+        if (sd_bus_message_read(signal, "sss", NULL, NULL, &owner) >= 0 && *owner == '\0')
+                connection->gone = true;
+        return 0;
+}
+
+int connection_follow(struct connection *connection, sd_bus_message_handler_t handler, void *userdata) {
+        int r;
+
+        r = sd_bus_match_signal(connection->bus, NULL, connection->destination, NETFLOWD_OBJECT_PATH,
+                                NETFLOWD_INTERFACE, NULL, handler, userdata);
+        if (r >= 0 && connection->destination)
+                r = sd_bus_add_match(connection->bus, NULL,
+                                     "type='signal',sender='org.freedesktop.DBus',"
+                                     "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                     "arg0='" NETFLOWD_BUS_NAME "'",
+                                     on_owner_changed, connection);
+        if (r < 0)
+                return fail("cannot follow signals: %s", strerror(-r));
+        return connection_check(connection);
+}
+
 int connection_wait(struct connection *connection, uint64_t usec) {
         uint64_t end = now_usec() + usec, now;
 
@@ -105,6 +131,8 @@ int connection_wait(struct connection *connection, uint64_t usec) {
 
                 if (r == 0)
                         r = sd_bus_wait(connection->bus, end - now);
+                if (connection->gone)
+                        r = -ECONNRESET;
                 if (r < 0 && r != -EINTR)
                         return fail_call(connection, &SD_BUS_ERROR_NULL, r);
         }

@@ -11,6 +11,7 @@ struct connection {
         sd_bus *bus;
         const char *destination; /* bus name to call; NULL: our own netflowd */
         pid_t child;             /* our own netflowd; 0: none */
+        bool gone;               /* netflowd has left the bus, since connection_follow() */
 };
 
 /* Says what failed. Returns 0 or EXIT_FAILURE. */
@@ -29,6 +30,10 @@ int connection_get_properties(struct connection *connection, sd_bus_message **re
 
 /* Is netflowd there? Says so where it is not, and returns EXIT_FAILURE; else 0. */
 int connection_check(struct connection *connection);
+
+/* Calls handler with each signal of the Manager, and from now on notices when netflowd leaves the bus. As
+ * above. */
+int connection_follow(struct connection *connection, sd_bus_message_handler_t handler, void *userdata);
 
 /* Lets the bus work for so long; returns early, with EXIT_FAILURE having said so, when netflowd goes away.
  */

@@ -93,11 +93,7 @@ int verb_monitor(struct connection *connection, const struct arguments *argument
         int r;
 
         (void) output;
-        r = sd_bus_match_signal(connection->bus, NULL, connection->destination, NETFLOWD_OBJECT_PATH,
-                                NETFLOWD_INTERFACE, NULL, on_signal, (void *) arguments);
-        if (r < 0)
-                return fail("cannot follow signals: %s", strerror(-r));
-        r = connection_check(connection);
+        r = connection_follow(connection, on_signal, (void *) arguments);
         while (r == 0 && !ferror(stdout))
                 r = connection_wait(connection, TURN_USEC);
         return r;

@@ -172,6 +172,8 @@ class Daemon:
 
     def stop(self):
         """By SIGTERM. What it said is an error here: nothing in these tests is worth a word."""
+        if self.process.returncode is not None:
+            return
         self.process.send_signal(signal.SIGTERM)
         output = self.process.communicate(timeout=DEADLINE)[1]
         assert self.process.returncode == 0, f"exit status {self.process.returncode}: {output}"
