@@ -52,9 +52,10 @@ static void enter_unattributed(struct books *books, const struct sample *sample,
                                       sample->packets));
 }
 
-/* A SYN on a tuple that was in use: what the flow still holds belongs to the connection before. */
+/* A SYN on a tuple that was in use: what the flow still holds belongs to the connection before. An owner
+ * that has only just been found may be the one of the connection that now begins. */
 static void begin_connection(struct books *books, struct flow *flow) {
-        if (flow->process)
+        if (flow->process && flow->state != FLOW_FOUND)
                 books_settle_process(books, flow->process, &flow->pending);
         else
                 books_settle_unattributed(books, UNATTRIBUTED_NO_SOCKET, &flow->pending);

@@ -112,7 +112,7 @@ void flow_table_sweep(struct flow_table *table, uint64_t idle_ticks) {
                 }
                 if (flow->process && flow->process->departed) {
                         flow->process = NULL;
-                        if (flow->state == FLOW_OWNED)
+                        if (flow->state == FLOW_OWNED || flow->state == FLOW_FOUND)
                                 flow->state = FLOW_NEW;
                 }
         }

@@ -13,6 +13,7 @@
 enum flow_state {
         FLOW_NEW,     /* nobody was asked for its owner yet */
         FLOW_WAITING, /* asked, and to be asked again until wait_until_usec */
+        FLOW_FOUND,   /* process was its owner at checked_usec, unless a SYN before that is yet to be read */
         FLOW_OWNED,   /* process is its owner */
         FLOW_UNOWNED, /* reason says why it has none; asked again when it moves */
 };
@@ -24,9 +25,9 @@ struct flow {
         enum flow_state state;
         enum unattributed reason;
 
-        struct process *process;  /* FLOW_OWNED; with FLOW_WAITING the fallback: who listens, or NULL */
+        struct process *process;  /* FLOW_OWNED, FLOW_FOUND; with FLOW_WAITING the fallback: who listens, or NULL */
         uint32_t ifindex;         /* of the interface its last packet went over */
-        uint64_t cookie, inode;   /* of the socket, with FLOW_OWNED */
+        uint64_t cookie, inode;   /* of the socket, with FLOW_OWNED and FLOW_FOUND */
         uint64_t wait_until_usec; /* CLOCK_MONOTONIC, with FLOW_WAITING */
         uint64_t checked_usec;    /* CLOCK_MONOTONIC: when its owner was last asked for or confirmed */
         uint64_t used_tick;       /* the tick it last moved in, for eviction */

@@ -18,6 +18,10 @@
 /* A UDP socket that is gone had what moved since it was last seen, if that was in one of the last drains. */
 #define JUST_SEEN_USEC (250 * USEC_PER_MSEC)
 
+/* What was on the wire this long ago has been read: the kernel hands over a block of its ring after 40 ms
+ * (BLOCK_TIMEOUT_MSEC in pcap_live.c). */
+#define READ_BEHIND_USEC (60 * USEC_PER_MSEC)
+
 /* Start times of processes come in 1/100 s (proc(5)), cut off, and are turned into wall clock time with a
  * clock reading each: a process may seem to have started this much before or after it did. */
 #define START_SLACK_USEC (20 * USEC_PER_MSEC)
@@ -66,15 +70,23 @@ static bool had_others(const struct flow *flow) {
                (flow->key.protocol != IPPROTO_TCP || flow->reason == UNATTRIBUTED_SHARED);
 }
 
+/* The kernel was asked about now, and the packets are from a moment ago: if the tuple has changed hands
+ * since, the SYN that did it is still to be read. Only when none has come is what is pending the owner's. */
+static void wait_for_syn(struct engine *engine, struct flow *flow) {
+        flow->state = FLOW_FOUND;
+        flow_table_touch(engine->books->flows, flow);
+}
+
 static void found(struct engine *engine, struct flow *flow, const struct owner *owner) {
         struct process *before = flow->state == FLOW_OWNED ? flow->process : NULL, *process;
-        bool not_its_own = had_others(flow);
+        bool not_its_own = had_others(flow), is_new;
         enum unattributed reason = flow->reason;
 
         if (engine_process(engine, &owner->process, &process) < 0) {
                 give_up(engine, flow, UNATTRIBUTED_OVERFLOW);
                 return;
         }
+        is_new = flow->state != FLOW_OWNED && flow->key.protocol == IPPROTO_TCP;
         flow->state = FLOW_OWNED;
         flow->process = process;
         flow->cookie = owner->cookie;
@@ -86,6 +98,8 @@ static void found(struct engine *engine, struct flow *flow, const struct owner *
                 settle_unattributed(engine, flow, reason);
         else if (!started_in_time(process, flow))
                 settle_unattributed(engine, flow, UNATTRIBUTED_NO_SOCKET);
+        else if (is_new)
+                wait_for_syn(engine, flow);
         else
                 settle_process(engine, flow, process);
 }
@@ -198,6 +212,7 @@ static bool confirmed(struct engine *engine, struct flow *flow, uint64_t now_use
 /* There is no question left in this drain. */
 static void settle_unasked(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
         switch (flow->state) {
+        case FLOW_FOUND:
         case FLOW_OWNED:
                 if (now_usec - flow->checked_usec <= BELIEVE_USEC)
                         settle_process(engine, flow, flow->process);
@@ -216,6 +231,13 @@ static void settle_unasked(struct engine *engine, struct flow *flow, uint64_t no
 }
 
 static void settle_flow(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
+        if (flow->state == FLOW_FOUND) {
+                if (!finish && now_usec - flow->checked_usec < READ_BEHIND_USEC) {
+                        flow_table_touch(engine->books->flows, flow);
+                        return;
+                }
+                flow->state = FLOW_OWNED;
+        }
         if (engine->questions_left == 0) {
                 settle_unasked(engine, flow, now_usec, finish);
                 return;

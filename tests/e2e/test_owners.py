@@ -172,6 +172,37 @@ def test_tuple_reuse(build):
     return "attributed: " + ", ".join(notes)
 
 
+def test_tuple_contest(build):
+    """A connection that is over at once, and then another process's on the same 5-tuple, while the packets of the
+    first are still being read: none of them goes to the second."""
+    with hosts() as (a, b), daemon_on(a, build) as on_a, traffic(b) as server, traffic(a) as one, traffic(a) as two:
+        server.tell("listen", "l", "0.0.0.0", 8000)
+        moved = {one.pid: 0, two.pid: 0}
+        for turn in range(60):
+            client, size = ((one, 60000), (two, 1000))[turn % 2]
+            before = a.counters("v0")
+            client.tell("connect", "c", V4[1], 8000, 5000)
+            server.tell("accept", "s", "l")
+            client.tell("write", "c", size)
+            server.tell("read", "s", size)
+            if client is two:
+                until(lambda: on_a.ledger()["unattributed-pending"] == 0, "an owner for what is pending")
+            client.tell("reset", "c")
+            server.tell("read", "s", 1)  # until the reset is there
+            server.tell("close", "s")
+            after = a.counters("v0")
+            moved[client.pid] += after["in"] + after["out"] - before["in"] - before["out"]
+        ledger = on_a.settled()
+        notes = []
+        for pid, bytes_moved in moved.items():
+            row = on_a.row(pid)
+            got = row["total"]["in"] + row["total"]["out"] if row else 0
+            assert got <= bytes_moved, (pid, got, moved)
+            notes.append(f"{100 * got / bytes_moved:.1f} %")
+        assert_balanced(on_a, ledger)
+    return "attributed: " + ", ".join(notes)
+
+
 def test_inherited_socket(build):
     """A child that has its parent's connection writes into it: nobody else's, and no more to either than it moved."""
     with hosts() as (a, b), daemon_on(a, build) as on_a, traffic(b) as server, traffic(a) as client:
@@ -193,4 +224,5 @@ def test_inherited_socket(build):
 
 
 main([test_udp_wildcard_v4, test_udp_wildcard_v6, test_udp_dual_stack, test_fragments, test_tcp_dual_stack,
-      test_loopback, test_exit_keeps_the_books, test_pid_reuse, test_tuple_reuse, test_inherited_socket])
+      test_loopback, test_exit_keeps_the_books, test_pid_reuse, test_tuple_reuse, test_tuple_contest,
+      test_inherited_socket])

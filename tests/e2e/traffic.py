@@ -8,7 +8,7 @@
   write NAME SIZE              SIZE bytes into a connection
   listen NAME ADDRESS PORT     a TCP listener; "::" is dual-stack
   accept NAME LISTENER         takes one connection
-  read NAME SIZE               reads until SIZE bytes have come, in datagrams or a stream
+  read NAME SIZE               reads until SIZE bytes have come, in datagrams or a stream, or it ends
   fork NAME SIZE               a child, which has all sockets too, writes SIZE bytes; answers its pid when it has exited
   reset NAME                   closes a connection so that nothing of it stays
   close NAME"""
@@ -70,7 +70,10 @@ def accept(name, listener):
 def read(name, size):
     left = int(size)
     while left > 0:
-        data = SOCKETS[name].recv(min(left, 65536) if SOCKETS[name].type == socket.SOCK_STREAM else 65536)
+        try:
+            data = SOCKETS[name].recv(min(left, 65536) if SOCKETS[name].type == socket.SOCK_STREAM else 65536)
+        except ConnectionResetError:
+            break
         if not data:
             break
         left -= len(data)
