@@ -121,12 +121,14 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libnetflowd.a
 	@echo '  LINK    $@'
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(daemon_libs)
 
-missing = $(shell dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(1) 2>/dev/null | \
-            awk '$$2 == "installed" {print $$1}' | sort -u > .missing.$$$$; \
-            printf '%s\n' $(1) | sort -u | comm -23 - .missing.$$$$ | tr '\n' ' '; rm -f .missing.$$$$)
+missing = $(shell dpkg-query -W -f '$${Package} $${db:Status-Status}\n' 2>/dev/null | \
+            awk -v want='$(1)' '$$2 == "installed" { have[$$1] = 1 } \
+                                END { n = split(want, package, " "); \
+                                      for (i = 1; i <= n; i++) if (!have[package[i]]) printf "%s ", package[i] }')
 define apt_install
 	@packages='$(call missing,$(1))'; \
 	if [ -n "$$packages" ]; then \
+	  command -v apt-get >/dev/null || { echo "not a Debian: install what it calls $$packages" >&2; exit 1; }; \
 	  echo "installing: $$packages"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	    $$packages >/dev/null; \

@@ -4,7 +4,7 @@
 
 usage: run.py [--label LABEL] [--only KIND] BUILD [PATTERN…]
 
-KIND is unit, static or e2e; a PATTERN picks tests by a part of their name. With CI=true nothing may be skipped."""
+KIND is unit, static, fuzz or e2e; a PATTERN picks tests by a part of their name. With CI=true nothing may be skipped."""
 
 import argparse
 import os
@@ -74,6 +74,9 @@ def tests_of(build):
     yield "static", "layers", [str(TESTS / "layers.py"), build], run_one
     yield "static", "introspection", ["sh", "-c", f"{build}/netflowd --bus-introspect | "
                                                   "diff dbus/org.netflowd1.Manager.xml -"], run_one
+    for path in sorted(pathlib.Path(build, "tests/fuzz").glob("fuzz-*")):
+        if os.access(path, os.X_OK) and not path.suffix:
+            yield "fuzz", path.name, [str(TESTS / "fuzz/replay"), str(path)], run_one
     for path in sorted(pathlib.Path(TESTS, "e2e").glob("test_*.py")):
         yield "e2e", path.name, [str(path), build], run_cases
 
