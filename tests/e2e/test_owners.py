@@ -140,9 +140,20 @@ def test_pid_reuse(build):
         raise AssertionError("the pid was never given again")
 
 
+def assert_no_more(daemon, moved, ledger):
+    """No process has more than it moved (by pid), and the books are in balance. Returns how much they have."""
+    notes = []
+    for pid, truth in moved.items():
+        row = daemon.row(pid)
+        got = row["total"]["in"] + row["total"]["out"] if row else 0
+        assert got <= truth, (pid, got, moved)
+        notes.append(f"{100 * got / truth:.1f} %")
+    assert_balanced(daemon, ledger)
+    return "attributed: " + ", ".join(notes)
+
+
 def test_tuple_reuse(build):
     """The same 5-tuple, used by one process after the other at once: unknown is allowed, too much for one is not."""
-    notes = []
     with hosts() as (a, b), daemon_on(a, build) as on_a, traffic(b) as server:
         server.tell("listen", "l", "0.0.0.0", 8000)
         server.tell("udp", "u", "0.0.0.0", 7000)
@@ -163,13 +174,7 @@ def test_tuple_reuse(build):
                 after = a.counters("v0")
                 truth[client.pid] = after["in"] + after["out"] - before["in"] - before["out"]
         ledger = on_a.settled()
-        for pid, bytes_moved in truth.items():
-            row = on_a.row(pid)
-            got = row["total"]["in"] + row["total"]["out"] if row else 0
-            assert got <= bytes_moved, (pid, got, bytes_moved)
-            notes.append(f"{100 * got / bytes_moved:.1f} %")
-        assert_balanced(on_a, ledger)
-    return "attributed: " + ", ".join(notes)
+        return assert_no_more(on_a, truth, ledger)
 
 
 def test_tuple_contest(build):
@@ -193,14 +198,7 @@ def test_tuple_contest(build):
             after = a.counters("v0")
             moved[client.pid] += after["in"] + after["out"] - before["in"] - before["out"]
         ledger = on_a.settled()
-        notes = []
-        for pid, bytes_moved in moved.items():
-            row = on_a.row(pid)
-            got = row["total"]["in"] + row["total"]["out"] if row else 0
-            assert got <= bytes_moved, (pid, got, moved)
-            notes.append(f"{100 * got / bytes_moved:.1f} %")
-        assert_balanced(on_a, ledger)
-    return "attributed: " + ", ".join(notes)
+        return assert_no_more(on_a, moved, ledger)
 
 
 def test_inherited_socket(build):
