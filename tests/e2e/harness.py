@@ -89,7 +89,7 @@ def hosts(count=2):
             host.sh("for c in all default; do sysctl -qw net.ipv6.conf.$c.accept_ra=0 "
                     "net.ipv6.conf.$c.router_solicitations=0 net.ipv6.conf.$c.dad_transmits=0; done; "
                     "nft 'table ip6 quiet { chain out { type filter hook output priority 0; "
-                    "ip6 nexthdr hopopt drop; }; }'; ip link set lo up")
+                    "ip6 nexthdr 0 drop; }; }'; ip link set lo up")
         if count == 2:
             join(*made)
         yield made
