@@ -53,7 +53,7 @@ class Host:
         return ["ip", "netns", "exec", self.name, *words]
 
     def sh(self, command, **options):
-        return sh(self.command(["sh", "-c", command]), **options)
+        return sh(self.command(["sh", "-ec", command]), **options)
 
     @contextlib.contextmanager
     def start(self, words, **options):
@@ -85,11 +85,11 @@ def hosts(count=2):
         for host in made:
             sh(["ip", "netns", "add", host.name])
             # `all` and `default` before any link is there: no router solicitations, no duplicate address detection;
-            # and what multicast listeners report (the one use of a hop-by-hop header) is not sent
+            # and what multicast listeners report (IGMP, and the one use of a hop-by-hop header) is not sent
             host.sh("for c in all default; do sysctl -qw net.ipv6.conf.$c.accept_ra=0 "
                     "net.ipv6.conf.$c.router_solicitations=0 net.ipv6.conf.$c.dad_transmits=0; done; "
-                    "nft 'table ip6 quiet { chain out { type filter hook output priority 0; "
-                    "ip6 nexthdr 0 drop; }; }'; ip link set lo up")
+                    "nft 'table inet quiet { chain out { type filter hook output priority 0; "
+                    "ip6 nexthdr 0 drop; ip protocol 2 drop; }; }'; ip link set lo up")
         if count == 2:
             join(*made)
         yield made
