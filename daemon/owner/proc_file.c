@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/file.h"
 #include "util/macros.h"
 #include "util/parse.h"
 
@@ -35,23 +36,9 @@ int proc_open_process(const char *proc_root, uint32_t pid) {
 }
 
 ssize_t proc_read(int directory, const char *name, char *buffer, size_t size) {
-        _cleanup_close_ int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
-        size_t n = 0;
+        ssize_t n = read_file_at(directory, name, buffer, size);
 
-        if (fd < 0)
-                return gone(errno);
-        while (n < size) { /* long ones come in pieces: seq_file hands out a page at a time */
-                ssize_t got = read(fd, buffer + n, size - n);
-
-                if (got < 0 && errno == EINTR)
-                        continue;
-                if (got < 0)
-                        return gone(errno);
-                if (got == 0)
-                        break;
-                n += (size_t) got;
-        }
-        return (ssize_t) n;
+        return n < 0 ? gone((int) -n) : n;
 }
 
 int parse_socket_link(const char *text, size_t length, uint64_t *ret_inode) {
