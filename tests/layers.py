@@ -16,10 +16,11 @@ ALLOWED = {
     "daemon/source": {"util", "model", "decode"},
     "daemon/owner": {"util", "model"},
     "daemon/account": {"util", "model"},
+    "daemon/limits": {"util"},
     "daemon/engine": {"util", "model", "source", "owner", "account"},
-    "daemon/bus": {"util", "model", "source", "owner", "account", "engine"},
-    "daemon/manager": {"util", "model", "source", "owner", "account", "engine", "bus"},
-    "daemon": {"util", "model", "source", "owner", "account", "engine", "bus", "manager"},  # main.c
+    "daemon/bus": {"util", "model", "source", "owner", "account", "limits", "engine"},
+    "daemon/manager": {"util", "model", "source", "owner", "account", "limits", "engine", "bus"},
+    "daemon": {"util", "model", "source", "owner", "account", "limits", "engine", "bus", "manager"},  # main.c
     "client": set(),
     "dbus": set(),
 }

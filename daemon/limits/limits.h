@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/macros.h"
+
+/* What really holds for this process: its cgroup's limits and those of the groups around it, the tightest of
+ * each. What is not limited, or cannot be read, is not set. */
+struct limits {
+        bool has_cpu_quota, has_memory_max, has_memory_current, has_throttled;
+        uint64_t cpu_quota_usec;    /* processor time per second, in µs; more than a second on several CPUs */
+        uint64_t memory_max;        /* bytes */
+        uint64_t memory_current;    /* bytes charged to our own cgroup */
+        uint64_t throttled_usec;    /* how long the quota has held us up, in all */
+        uint64_t throttled_periods; /* and in how many periods of it */
+};
+
+/* Where the files are that say so: cgroup v2, and v1 where that is what there is. */
+struct limits_reader;
+
+/* root: what stands before /proc and the mount points of the cgroup file systems; "" but in tests. Returns
+ * 0, or -ENOMEM; without cgroups there is just nothing to read. */
+int limits_reader_new(const char *root, struct limits_reader **ret_reader);
+void limits_reader_free(struct limits_reader *reader);
+DEFINE_CLEANUP(struct limits_reader *, limits_reader_free)
+
+/* Reads them anew: they change while we run (systemctl set-property). */
+void limits_read(const struct limits_reader *reader, struct limits *ret_limits);
+
+/* Parse what these files hold; length is that of text. Return 0, -EBADMSG, or -ENODATA for what is not
+ * limited. */
+int parse_cpu_max(const char *text, size_t length, uint64_t *ret_quota_usec);
+int parse_memory_max(const char *text, size_t length, uint64_t *ret_bytes);
+
+/* "throttled_usec 123" of a cpu.stat: the number behind that name. */
+int parse_stat_field(const char *text, size_t length, const char *name, uint64_t *ret_value);
