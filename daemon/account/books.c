@@ -62,6 +62,7 @@ static void begin_connection(struct books *books, struct flow *flow) {
         traffic_clear(&flow->pending);
         flow->process = NULL;
         flow->state = FLOW_NEW;
+        flow->in = flow->out = flow->since_usec = 0;
 }
 
 static void enter_flow(struct books *books, const struct sample *sample, const struct flow_key *key,
@@ -79,6 +80,9 @@ static void enter_flow(struct books *books, const struct sample *sample, const s
                 begin_connection(books, flow);
         flow->opening = sample->connection_start;
         flow->ifindex = sample->ifindex;
+        *(out ? &flow->out : &flow->in) += sample->bytes;
+        if (flow->since_usec == 0)
+                flow->since_usec = sample->time_usec;
 
         books->ledger.unattributed[UNATTRIBUTED_PENDING] += sample->bytes;
         count_loss(books,

@@ -30,6 +30,8 @@ struct flow {
         uint64_t cookie, inode;   /* of the socket, with FLOW_OWNED and FLOW_FOUND */
         uint64_t wait_until_usec; /* CLOCK_MONOTONIC, with FLOW_WAITING */
         uint64_t checked_usec;    /* CLOCK_MONOTONIC: when its owner was last asked for or confirmed */
+        uint64_t in, out;         /* bytes since it began */
+        uint64_t since_usec;      /* stamp of its first packet, CLOCK_REALTIME; 0: none yet */
         uint64_t used_tick;       /* the tick it last moved in, for eviction */
 
         struct traffic pending;
