@@ -13,6 +13,7 @@ struct process_table {
         struct hash_table *rows;
         uint32_t n_exited; /* rows of single exited processes */
         uint32_t n_folded;
+        uint64_t n_inodes;      /* in the lists of all rows */
         uint64_t folded_serial; /* stands in for start_ticks in the key of folded rows */
         uint64_t departed_bytes;
 };
@@ -33,10 +34,17 @@ int process_table_new(const struct process_limits *limits, struct process_table 
         return 0;
 }
 
-static void process_done(struct process *process) {
+static void drop_inodes(struct process_table *table, struct process *process) {
+        if (process->inodes)
+                table->n_inodes -= process->n_inodes;
+        free(TAKE_PTR(process->inodes));
+        process->n_inodes = 0;
+}
+
+static void process_done(struct process_table *table, struct process *process) {
         process_info_done(&process->info);
         traffic_done(&process->traffic);
-        free(process->inodes);
+        drop_inodes(table, process);
         process->pidfd = safe_close(process->pidfd);
 }
 
@@ -47,7 +55,7 @@ void process_table_free(struct process_table *table) {
         if (!table)
                 return;
         while (table->rows && (process = hash_table_next(table->rows, &cursor)))
-                process_done(process);
+                process_done(table, process);
         hash_table_free(table->rows);
         free(table);
 }
@@ -95,6 +103,18 @@ void process_table_exit(struct process_table *table, struct process *process, ui
         process->exited_usec = now_usec;
         process->pidfd = safe_close(process->pidfd);
         table->n_exited++;
+}
+
+void process_table_set_inodes(struct process_table *table, struct process *process, uint64_t *inodes,
+                              size_t n) {
+        drop_inodes(table, process);
+        process->n_inodes = (uint32_t) n;
+        if (n == 0 || table->n_inodes + n > table->limits.max_inodes) {
+                free(inodes);
+                return;
+        }
+        process->inodes = inodes;
+        table->n_inodes += n;
 }
 
 struct process *process_table_next(const struct process_table *table, uint32_t *cursor) {
@@ -234,7 +254,7 @@ void process_table_sweep(struct process_table *table) {
         while ((process = hash_table_next(table->rows, &cursor)))
                 if (process->departed) {
                         table->departed_bytes += traffic_bytes(&process->traffic);
-                        process_done(process);
+                        process_done(table, process);
                         hash_table_remove(table->rows, process);
                 }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "account/traffic.h"
@@ -17,7 +18,8 @@ struct process {
 
         uint32_t processes; /* folded row: how many; else 0 */
         uint32_t n_inodes;
-        uint64_t *inodes; /* socket inodes it holds, ascending; the last ones, for a process that exited */
+        uint64_t *inodes; /* socket inodes it holds, ascending; the last ones, for a process that exited. NULL
+                           * although there are some: no room */
 
         uint64_t exited_usec;    /* CLOCK_REALTIME; 0: alive as far as we know */
         uint64_t refreshed_usec; /* CLOCK_MONOTONIC: when info and inodes were read */
@@ -39,6 +41,7 @@ struct process_limits {
         uint32_t max_processes; /* rows in all */
         uint32_t max_exited;    /* rows of exited processes before the oldest fold */
         uint32_t max_folded;    /* folded rows; one more takes all that the others cannot */
+        uint32_t max_inodes;    /* in the lists of all processes; where they do not fit, they are only counted */
 };
 
 /* Returns 0, -EINVAL or -ENOMEM. */
@@ -57,6 +60,10 @@ int process_table_add(struct process_table *table, const struct process_id *id,
 
 /* Marks a process as exited; its totals and rings stay. */
 void process_table_exit(struct process_table *table, struct process *process, uint64_t now_usec);
+
+/* Takes the list of socket inodes of a process, which then belongs to the table. */
+void process_table_set_inodes(struct process_table *table, struct process *process, uint64_t *inodes,
+                              size_t n);
 
 /* Walks all rows; as hash_table_next(). */
 struct process *process_table_next(const struct process_table *table, uint32_t *cursor);

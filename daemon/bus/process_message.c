@@ -106,7 +106,7 @@ static int append_all(sd_bus_message *message, const struct process_fields *fiel
                                       fields->n_traffic_stats);
         if (r >= 0)
                 r = append_dictionary(message, NETFLOWD_KEY_TOTAL, fields->total, fields->n_total);
-        if (r >= 0 && process && detail == DETAIL_PRIVATE)
+        if (r >= 0 && process && detail == DETAIL_PRIVATE && (process->inodes || process->n_inodes == 0))
                 r = append_inodes(message, process);
         if (r >= 0 && process)
                 r = append_ring(message, &process->traffic.ring, span);

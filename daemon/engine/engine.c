@@ -11,7 +11,40 @@
  * block's timeout and a drain, with some slack). */
 #define CLOSE_DELAY_USEC (250 * USEC_PER_MSEC)
 
+/* Packets per drain when a capture ends: as long as it gives that many there are more. */
+#define STOP_PACKETS 32768
+
 #define SCAN_INTERVAL_USEC (250 * USEC_PER_MSEC)
+
+/* What one of each costs at the most, in bytes, with what the allocator and the kernel add. A process: its
+ * row, a ring of RING_SECONDS buckets, its strings and its pidfd. */
+#define FLOW_BYTES     480u
+#define FRAGMENT_BYTES 160u
+#define SOCKET_BYTES   64u
+#define INODE_BYTES    8u
+#define PROCESS_BYTES  9000u
+
+/* Programs, libraries, buffers, and the answers being put together for clients. */
+#define OTHER_BYTES (10u << 20)
+
+static uint32_t fit(uint64_t budget_bytes, uint64_t share, uint64_t each_bytes, uint32_t least, uint32_t most) {
+        return (uint32_t) MAX(MIN(budget_bytes * share / 100 / each_bytes, (uint64_t) most), (uint64_t) least);
+}
+
+void engine_config_fit(struct engine_config *config, uint64_t memory_bytes) {
+        uint64_t budget = memory_bytes > OTHER_BYTES ? memory_bytes - OTHER_BYTES : 0;
+        struct books_limits *limits = &config->limits;
+
+        limits->max_flows = fit(budget, 38, FLOW_BYTES, 256, limits->max_flows);
+        limits->max_fragments = fit(budget, 2, FRAGMENT_BYTES, 64, limits->max_fragments);
+        config->max_sockets = fit(budget, 8, SOCKET_BYTES, 256, config->max_sockets);
+        limits->processes.max_inodes = fit(budget, 4, INODE_BYTES, 256, limits->processes.max_inodes);
+        limits->processes.max_processes =
+                fit(budget, 38, PROCESS_BYTES, 64, limits->processes.max_processes);
+        limits->processes.max_exited =
+                MIN(limits->processes.max_exited, limits->processes.max_processes / 2);
+        limits->processes.max_folded = fit(budget, 3, PROCESS_BYTES, 8, limits->processes.max_folded);
+}
 
 void engine_config_init(struct engine_config *ret_config) {
         *ret_config = (struct engine_config){
@@ -23,7 +56,10 @@ void engine_config_init(struct engine_config *ret_config) {
                         {
                                 .max_flows = 65536,
                                 .max_fragments = 4096,
-                                .processes = {.max_processes = 8192, .max_exited = 2048, .max_folded = 256},
+                                .processes = {.max_processes = 8192,
+                                              .max_exited = 4096,
+                                              .max_folded = 256,
+                                              .max_inodes = 262144},
                         },
         };
 }
@@ -64,6 +100,7 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine,
         if (!engine)
                 return -ENOMEM;
         engine->config = *config;
+        engine->questions_max = QUESTIONS_MAX;
         r = books_new(&config->limits, &engine->books);
         if (r < 0) {
                 (void) snprintf(ret_error->text, sizeof(ret_error->text), "no memory for the books");
@@ -144,6 +181,26 @@ void engine_finish(struct engine *engine) {
         engine_settle(engine, clock_usec(CLOCK_MONOTONIC), true);
 }
 
+void engine_stop(struct engine *engine) {
+        struct source_error error;
+        int n;
+
+        if (!engine->source)
+                return;
+        do
+                n = engine_drain(engine, STOP_PACKETS, &error);
+        while (n >= STOP_PACKETS);
+        engine_finish(engine);
+        if (engine->source)
+                close_source(engine);
+        engine->last_error = (struct source_error){};
+}
+
+void engine_set_short_of_cpu(struct engine *engine, bool is_short) {
+        engine->questions_max = is_short ? MAX(engine->questions_max / 2, QUESTIONS_MIN)
+                                         : MIN(engine->questions_max * 2, QUESTIONS_MAX);
+}
+
 int engine_reopen(struct engine *engine, struct source_error *ret_error) {
         int r;
 
@@ -178,6 +235,10 @@ const struct books *engine_books(const struct engine *engine) {
 
 const char *engine_backend(const struct engine *engine) {
         return engine->config.backend;
+}
+
+const char *engine_owners(const struct engine *engine) {
+        return engine->owners ? owner_lookup_name(engine->owners) : "none";
 }
 
 const char *engine_last_error(const struct engine *engine) {

@@ -20,8 +20,12 @@ struct engine_config {
         struct books_limits limits;
 };
 
-/* The defaults: all interfaces, within about 24 MB whatever comes. */
+/* The defaults: all interfaces, and tables as large as they are ever useful. */
 void engine_config_init(struct engine_config *ret_config);
+
+/* Bounds the tables so that all of the daemon fits into so many bytes, whatever comes. The kernel's ring is
+ * not part of it: no cgroup is charged for that. */
+void engine_config_fit(struct engine_config *config, uint64_t memory_bytes);
 
 /* Joins a source, the owner lookup and the books. */
 struct engine;
@@ -45,8 +49,15 @@ void engine_expire(struct engine *engine);
 /* Settles what still waits for an owner without waiting on: for the end of a capture. */
 void engine_finish(struct engine *engine);
 
-/* Opens the source again after an error. Returns as engine_new(). */
+/* Closes the source, having read and settled what it still had. The books stay. */
+void engine_stop(struct engine *engine);
+
+/* Opens the source again after an error or a stop. Returns as engine_new(). */
 int engine_reopen(struct engine *engine, struct source_error *ret_error);
+
+/* To be told once a second whether we run short of processor time: counting goes on, and fewer owners are
+ * looked up (what is not is unattributed-not-looked-up) until it is better. */
+void engine_set_short_of_cpu(struct engine *engine, bool is_short);
 bool engine_capturing(const struct engine *engine);
 
 /* As source_fd(); -1 while not capturing. */
@@ -61,6 +72,7 @@ uint64_t engine_now(const struct engine *engine);
 
 const struct books *engine_books(const struct engine *engine);
 const char *engine_backend(const struct engine *engine);
+const char *engine_owners(const struct engine *engine);     /* the owner lookup; "none" with a savefile */
 const char *engine_last_error(const struct engine *engine); /* of the source; "": none since it was opened */
 const char *engine_filter(const struct engine *engine);     /* "": none */
 

@@ -4,6 +4,11 @@
 #include "engine/engine.h"
 #include "owner/process_watch.h"
 
+/* Owner lookups per drain. At about 6 µs each this is the most that a flood of new flows can cost: 3 ms of
+ * 100. The least are what is still done while the processor is short. */
+#define QUESTIONS_MAX 512u
+#define QUESTIONS_MIN 8u
+
 /* Sockets confirmed in the drain under way, by cookie: a server with a thousand peers is one socket. */
 #define CONFIRMED_SOCKETS 256u
 
@@ -19,7 +24,8 @@ struct engine {
         struct source_stats earlier;    /* of sources that were closed since */
         uint64_t packet_clock;          /* newest stamp, CLOCK_REALTIME in µs; the clock of a savefile */
 
-        uint32_t questions_left; /* owner lookups that this drain may still do */
+        uint32_t questions_max;  /* owner lookups per drain; fewer while short of processor time */
+        uint32_t questions_left; /* of this drain */
         uint64_t drains;
         struct {
                 uint64_t cookie, drain;

@@ -41,11 +41,8 @@ static void read_inodes(struct engine *engine, struct process *process) {
         uint64_t *inodes;
         size_t n;
 
-        if (process_read_socket_inodes(proc_root(engine), process->id.pid, &inodes, &n) < 0)
-                return;
-        free(process->inodes);
-        process->inodes = inodes;
-        process->n_inodes = (uint32_t) n;
+        if (process_read_socket_inodes(proc_root(engine), process->id.pid, &inodes, &n) >= 0)
+                process_table_set_inodes(engine->books->processes, process, inodes, n);
 }
 
 void engine_refresh(struct engine *engine, struct process *process) {
@@ -114,6 +111,8 @@ void engine_refresh_processes(struct engine *engine) {
         uint32_t cursor = 0, refreshed = 0;
         struct process *process;
 
+        if (engine->questions_max < QUESTIONS_MAX) /* short of processor time */
+                return;
         while (refreshed < REFRESHES_PER_TICK &&
                (process = process_table_next(engine->books->processes, &cursor)))
                 if (!process_exited(process) &&

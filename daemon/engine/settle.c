@@ -5,10 +5,6 @@
 /* How long a flow may wait for its owner: for accept(2), for a scan of /proc. */
 #define WAIT_USEC (1 * USEC_PER_SEC)
 
-/* Owner lookups per drain. At about 6 µs each this is the most that a flood of new flows can cost: 3 ms of
- * 100. */
-#define QUESTIONS_PER_DRAIN 512u
-
 /* A flow without an owner that goes on moving is asked for again this often. */
 #define ASK_AGAIN_USEC (1 * USEC_PER_SEC)
 
@@ -257,7 +253,7 @@ void engine_settle(struct engine *engine, uint64_t now_usec, bool finish) {
         struct flow *flow = flow_table_take_touched(engine->books->flows), *next;
 
         engine->drains++;
-        engine->questions_left = finish ? UINT32_MAX : QUESTIONS_PER_DRAIN;
+        engine->questions_left = finish ? UINT32_MAX : engine->questions_max;
         for (; flow; flow = next) {
                 next = flow->next_touched; /* settling may put it on the list again */
                 settle_flow(engine, flow, now_usec, finish);

@@ -7,7 +7,7 @@
 #define USEC UINT64_C(1000000)
 
 static struct process_table *new_table(uint32_t max_processes, uint32_t max_exited, uint32_t max_folded) {
-        const struct process_limits limits = {max_processes, max_exited, max_folded};
+        const struct process_limits limits = {max_processes, max_exited, max_folded, 8};
         struct process_table *table;
 
         assert_int_equal(process_table_new(&limits, &table), 0);
