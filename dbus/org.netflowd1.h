@@ -10,9 +10,14 @@
 
 #define NETFLOWD_METHOD_GET_PROCESS_RANK "GetProcessRank"
 #define NETFLOWD_METHOD_GET_PROCESS      "GetProcess"
+#define NETFLOWD_METHOD_LIST_FLOWS       "ListFlows"
+#define NETFLOWD_METHOD_START_CAPTURE    "StartCapture"
+#define NETFLOWD_METHOD_STOP_CAPTURE     "StopCapture"
 
 #define NETFLOWD_SIGNAL_RANK_CHANGED      "RankChanged"
 #define NETFLOWD_SIGNAL_PROCESSES_CHANGED "ProcessesChanged"
+#define NETFLOWD_SIGNAL_CAPTURE_STARTED   "CaptureStarted"
+#define NETFLOWD_SIGNAL_CAPTURE_STOPPED   "CaptureStopped"
 
 #define NETFLOWD_PROPERTY_VERSION          "Version"
 #define NETFLOWD_PROPERTY_API_VERSION      "APIVersion"
@@ -23,8 +28,18 @@
 #define NETFLOWD_PROPERTY_PACKETS_RECEIVED "PacketsReceived"
 #define NETFLOWD_PROPERTY_PACKETS_DROPPED  "PacketsDropped"
 #define NETFLOWD_PROPERTY_LEDGER           "Ledger"
+#define NETFLOWD_PROPERTY_LIMITS           "Limits"
+
+/* Why a capture stopped. */
+#define NETFLOWD_STOPPED_REQUESTED "requested"
+#define NETFLOWD_STOPPED_ERROR     "error"
+
+/* polkit actions, see org.netflowd1.policy. */
+#define NETFLOWD_ACTION_INSPECT "org.netflowd1.inspect"
+#define NETFLOWD_ACTION_MANAGE  "org.netflowd1.manage"
 
 #define NETFLOWD_ERROR_NO_SUCH_PROCESS "org.netflowd1.Error.NoSuchProcess"
+#define NETFLOWD_ERROR_CAPTURE_FAILED  "org.netflowd1.Error.CaptureFailed"
 
 /* Keys of a process, on the bus and in JSON. */
 #define NETFLOWD_KEY_PID           "pid"
@@ -56,6 +71,22 @@
 #define NETFLOWD_KEY_TIMESTAMP   "timestamp"
 
 #define NETFLOWD_STATE_EXITED "exited"
+
+/* Keys of a flow, beside in and out. */
+#define NETFLOWD_FLOW_PROTOCOL "protocol"
+#define NETFLOWD_FLOW_LOCAL    "local"
+#define NETFLOWD_FLOW_REMOTE   "remote"
+#define NETFLOWD_FLOW_AGE      "age_usec"
+
+/* Flows that one answer lists at the most: those with the most bytes. */
+#define NETFLOWD_FLOWS_MAX 4096u
+
+/* Keys of the limits. */
+#define NETFLOWD_LIMIT_CPU_QUOTA         "cpu_quota_usec"
+#define NETFLOWD_LIMIT_MEMORY_MAX        "memory_max"
+#define NETFLOWD_LIMIT_MEMORY_CURRENT    "memory_current"
+#define NETFLOWD_LIMIT_THROTTLED         "throttled_usec"
+#define NETFLOWD_LIMIT_THROTTLED_PERIODS "throttled_periods"
 
 /* Keys of a device. */
 #define NETFLOWD_DEVICE_NAME       "name"

@@ -17,7 +17,7 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
 
         (void) message;
         (void) ret_error;
-        bus->disconnected(bus->userdata);
+        bus->config.disconnected(bus->config.userdata);
         return 0;
 }
 
@@ -52,16 +52,13 @@ static int bus_serve(struct bus *bus, sd_event *event) {
         return sd_bus_attach_event(bus->connection, event, SD_EVENT_PRIORITY_NORMAL);
 }
 
-static int bus_new(struct engine *engine, uid_t peer_uid, bus_disconnected_handler handler, void *userdata,
-                   struct bus **ret_bus) {
+static int bus_new(const struct bus_config *config, uid_t peer_uid, struct bus **ret_bus) {
         _cleanup_(bus_freep) struct bus *bus = calloc(1, sizeof(*bus));
         int r;
 
         if (!bus)
                 return -ENOMEM;
-        bus->engine = engine;
-        bus->disconnected = handler;
-        bus->userdata = userdata;
+        bus->config = *config;
         r = callers_new(peer_uid, &bus->callers);
         if (r < 0)
                 return r;
@@ -89,12 +86,11 @@ void bus_free(struct bus *bus) {
         free(bus);
 }
 
-int bus_new_system(sd_event *event, struct engine *engine, bus_disconnected_handler handler, void *userdata,
-                   struct bus **ret_bus) {
+int bus_new_system(sd_event *event, const struct bus_config *config, struct bus **ret_bus) {
         _cleanup_(bus_freep) struct bus *bus = NULL;
         int r;
 
-        r = bus_new(engine, (uid_t) -1, handler, userdata, &bus);
+        r = bus_new(config, (uid_t) -1, &bus);
         if (r < 0)
                 return r;
         r = sd_bus_open_system_with_description(&bus->connection, "system");
@@ -131,8 +127,7 @@ static int open_peer(struct bus *bus, int fd) {
         return r < 0 ? r : sd_bus_start(bus->connection);
 }
 
-int bus_new_peer(sd_event *event, struct engine *engine, int fd, bus_disconnected_handler handler,
-                 void *userdata, struct bus **ret_bus) {
+int bus_new_peer(sd_event *event, const struct bus_config *config, int fd, struct bus **ret_bus) {
         _cleanup_(bus_freep) struct bus *bus = NULL;
         struct ucred peer = {};
         socklen_t length = sizeof(peer);
@@ -140,7 +135,7 @@ int bus_new_peer(sd_event *event, struct engine *engine, int fd, bus_disconnecte
 
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
                 return -errno;
-        r = bus_new(engine, peer.uid, handler, userdata, &bus);
+        r = bus_new(config, peer.uid, &bus);
         if (r < 0)
                 return r;
         r = open_peer(bus, fd);
@@ -166,10 +161,22 @@ void bus_send_signals(struct bus *bus) {
         if (sd_bus_get_n_queued_write(bus->connection, &queued) >= 0 && queued > QUEUE_SIGNALS_MAX)
                 return;
         /* what fails here fails because the connection does, which its own signal tells of */
-        (void) signals_send(bus->signals, bus->connection, bus->engine, bus->users);
+        (void) signals_send(bus->signals, bus->connection, bus->config.engine, bus->users);
 }
 
-void bus_capturing_changed(struct bus *bus) {
+static void capturing_changed(struct bus *bus) {
         (void) sd_bus_emit_properties_changed(bus->connection, NETFLOWD_OBJECT_PATH, NETFLOWD_INTERFACE,
                                               NETFLOWD_PROPERTY_CAPTURING, NULL);
+}
+
+void bus_capture_started(struct bus *bus) {
+        (void) sd_bus_emit_signal(bus->connection, NETFLOWD_OBJECT_PATH, NETFLOWD_INTERFACE,
+                                  NETFLOWD_SIGNAL_CAPTURE_STARTED, "");
+        capturing_changed(bus);
+}
+
+void bus_capture_stopped(struct bus *bus, const char *reason) {
+        (void) sd_bus_emit_signal(bus->connection, NETFLOWD_OBJECT_PATH, NETFLOWD_INTERFACE,
+                                  NETFLOWD_SIGNAL_CAPTURE_STOPPED, "s", reason);
+        capturing_changed(bus);
 }

@@ -6,25 +6,34 @@
 #include <systemd/sd-event.h>
 
 #include "engine/engine.h"
+#include "limits/limits.h"
 #include "util/macros.h"
 
 /* org.netflowd1.Manager on one connection: turns calls into questions to the engine, and answers into
  * messages. */
 struct bus;
 
-/* Called once when the connection is gone. */
-typedef void (*bus_disconnected_handler)(void *userdata);
+/* What it is joined to; all of it outlives the bus. */
+struct bus_config {
+        struct engine *engine;
+        const struct limits_reader *limits;
+
+        /* Called with userdata. Starting returns 0, also where it runs, or a negative errno with *ret_error;
+         * stopping does nothing where it does not run. */
+        int (*start_capture)(void *userdata, struct source_error *ret_error);
+        void (*stop_capture)(void *userdata);
+        void (*disconnected)(void *userdata); /* once, when the connection is gone */
+        void *userdata;
+};
 
 /* Connects to the system bus (or DBUS_SYSTEM_BUS_ADDRESS) and takes the name org.netflowd1. Returns 0,
  * -EEXIST when somebody else has that name, -EACCES when the bus's policy refuses it, or another negative
- * errno. The engine outlives the bus. */
-int bus_new_system(sd_event *event, struct engine *engine, bus_disconnected_handler handler, void *userdata,
-                   struct bus **ret_bus);
+ * errno. */
+int bus_new_system(sd_event *event, const struct bus_config *config, struct bus **ret_bus);
 
 /* Serves one peer on a connected stream socket, which then belongs to the bus. Returns 0 or a negative
  * errno. */
-int bus_new_peer(sd_event *event, struct engine *engine, int fd, bus_disconnected_handler handler,
-                 void *userdata, struct bus **ret_bus);
+int bus_new_peer(sd_event *event, const struct bus_config *config, int fd, struct bus **ret_bus);
 
 /* Closes the connection; what is queued for it is sent as far as that does not wait. */
 void bus_free(struct bus *bus);
@@ -35,8 +44,9 @@ bool bus_is_connected(const struct bus *bus);
 /* Sends the signals of this interval, where there is something to tell. */
 void bus_send_signals(struct bus *bus);
 
-/* Tells that the Capturing property changed. */
-void bus_capturing_changed(struct bus *bus);
+/* Tell that the capture has started, or stopped (reason: NETFLOWD_STOPPED_…). */
+void bus_capture_started(struct bus *bus);
+void bus_capture_stopped(struct bus *bus, const char *reason);
 
 /* The introspection XML of the object, from the vtable that serves it. The caller frees *ret_xml. Returns 0
  * or a negative errno. */

@@ -2,20 +2,34 @@
 #include "bus/caller.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-/* Calls that may wait for the bus to say who made them. */
+#include "dbus/org.netflowd1.h"
+#include "util/clock.h"
+
+/* Calls that may wait for an answer about who made them. */
 #define MAX_ASKED 256u
 
 /* Answers remembered. A unique name is never given again while a bus runs (D-Bus specification, "Message Bus
  * Names"), so they stay true. */
 #define MAX_KNOWN 64u
 
+/* What polkit said without asking anybody is believed this long: an applet asks for the rank every second. */
+#define BELIEVE_USEC (5 * USEC_PER_SEC)
+
+/* polkit answers in milliseconds, unless somebody has to find their password. */
+#define DECIDE_USEC      (5 * USEC_PER_SEC)
+#define INTERACTIVE_USEC (300 * USEC_PER_SEC)
+
+/* polkit's AllowUserInteraction */
+#define POLKIT_INTERACTIVE 1u
+
 struct known {
         char name[64]; /* unique connection name, ":1.42" */
         uid_t uid;
+        bool may_inspect;          /* what polkit said about NETFLOWD_ACTION_INSPECT, */
+        uint64_t inspect_end_usec; /* good until then, CLOCK_MONOTONIC */
 };
 
 struct question {
@@ -23,6 +37,8 @@ struct question {
         struct question *next;
         sd_bus_slot *slot;
         sd_bus_message *message;
+        struct caller caller;
+        bool cached; /* the answer may be remembered */
         caller_handler handler;
         void *userdata;
 };
@@ -65,7 +81,49 @@ void callers_free(struct callers *callers) {
         free(callers);
 }
 
-static const struct known *find_known(const struct callers *callers, const char *name) {
+static int question_new(struct callers *callers, sd_bus_message *message, const struct caller *caller,
+                        caller_handler handler, void *userdata, sd_bus_error *ret_error,
+                        struct question **ret_question) {
+        struct question *question;
+
+        if (callers->n_asked >= MAX_ASKED)
+                return sd_bus_error_set(ret_error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many calls are waiting; try again");
+        question = calloc(1, sizeof(*question));
+        if (!question)
+                return -ENOMEM;
+        *question = (struct question){
+                .callers = callers,
+                .next = callers->asked,
+                .message = sd_bus_message_ref(message),
+                .caller = *caller,
+                .handler = handler,
+                .userdata = userdata,
+        };
+        callers->asked = question;
+        callers->n_asked++;
+
+        *ret_question = question;
+        return 0;
+}
+
+/* Calls the handler, replies what it failed with, and forgets the question. */
+static int conclude(struct question *question) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = question->handler(question->message, &question->caller, question->userdata, &error);
+        if (sd_bus_error_is_set(&error))
+                (void) sd_bus_reply_method_error(question->message, &error);
+        else if (r < 0)
+                (void) sd_bus_reply_method_errno(question->message, r, NULL);
+        question_free(question);
+        return 1;
+}
+
+/* --- who it is ------------------------------------------------------------------------------------------ */
+
+static struct known *find_known(struct callers *callers, const char *name) {
         for (size_t i = 0; i < MAX_KNOWN; i++)
                 if (strcmp(callers->known[i].name, name) == 0)
                         return &callers->known[i];
@@ -77,56 +135,38 @@ static void remember(struct callers *callers, const char *name, uid_t uid) {
 
         if (strlen(name) >= sizeof(known->name) || find_known(callers, name))
                 return;
+        *known = (struct known){.uid = uid};
         strcpy(known->name, name);
-        known->uid = uid;
         callers->next_known = (callers->next_known + 1) % MAX_KNOWN;
 }
 
-static int answer(struct question *question, sd_bus_message *reply, sd_bus_error *error) {
-        const sd_bus_error *failed = sd_bus_message_get_error(reply);
-        uint32_t uid;
-        int r;
-
-        if (failed) /* the caller has left the bus: nobody waits for an answer */
-                return 0;
-        r = sd_bus_message_read(reply, "u", &uid);
-        if (r < 0)
-                return r;
-        remember(question->callers, sd_bus_message_get_sender(question->message), uid);
-        return question->handler(question->message, uid, question->userdata, error);
+static struct caller caller_of(uid_t uid) {
+        return (struct caller){.uid = uid, .granted = uid == 0};
 }
 
 static int on_uid(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         struct question *question = userdata;
-        int r;
+        uint32_t uid;
 
         (void) ret_error;
-        r = answer(question, reply, &error);
-        if (sd_bus_error_is_set(&error))
-                (void) sd_bus_reply_method_error(question->message, &error);
-        else if (r < 0)
-                (void) sd_bus_reply_method_errno(question->message, r, NULL);
-        question_free(question);
-        return 1;
+        if (sd_bus_message_is_method_error(reply, NULL) || sd_bus_message_read(reply, "u", &uid) < 0) {
+                question_free(question); /* the caller has left the bus: nobody waits for an answer */
+                return 1;
+        }
+        remember(question->callers, sd_bus_message_get_sender(question->message), uid);
+        question->caller = caller_of(uid);
+        return conclude(question);
 }
 
-static int ask_bus(struct callers *callers, sd_bus_message *message, caller_handler handler,
-                   void *userdata) {
-        struct question *question = calloc(1, sizeof(*question));
+static int ask_bus(struct callers *callers, sd_bus_message *message, caller_handler handler, void *userdata,
+                   sd_bus_error *ret_error) {
+        const struct caller nobody = {.uid = (uid_t) -1};
+        struct question *question;
         int r;
 
-        if (!question)
-                return -ENOMEM;
-        *question = (struct question){
-                .callers = callers,
-                .next = callers->asked,
-                .message = sd_bus_message_ref(message),
-                .handler = handler,
-                .userdata = userdata,
-        };
-        callers->asked = question;
-        callers->n_asked++;
+        r = question_new(callers, message, &nobody, handler, userdata, ret_error, &question);
+        if (r < 0)
+                return r;
         r = sd_bus_call_method_async(sd_bus_message_get_bus(message), &question->slot,
                                      "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
                                      "GetConnectionUnixUser", on_uid, question, "s",
@@ -142,14 +182,91 @@ int callers_ask(struct callers *callers, sd_bus_message *message, caller_handler
                 sd_bus_error *ret_error) {
         const char *sender = sd_bus_message_get_sender(message);
         const struct known *known;
+        struct caller caller;
 
-        if (!sender) /* no bus between us */
-                return handler(message, callers->peer_uid, userdata, ret_error);
+        if (!sender) { /* no bus between us: whoever holds the other end was given it */
+                caller = caller_of(callers->peer_uid);
+                caller.granted |= callers->peer_uid == geteuid();
+                return handler(message, &caller, userdata, ret_error);
+        }
         known = find_known(callers, sender);
-        if (known)
-                return handler(message, known->uid, userdata, ret_error);
-        if (callers->n_asked >= MAX_ASKED)
-                return sd_bus_error_set(ret_error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                        "Too many calls are waiting; try again");
-        return ask_bus(callers, message, handler, userdata);
+        if (!known)
+                return ask_bus(callers, message, handler, userdata, ret_error);
+        caller = caller_of(known->uid);
+        return handler(message, &caller, userdata, ret_error);
+}
+
+/* --- what they may do ----------------------------------------------------------------------------------- */
+
+static void remember_decision(struct question *question) {
+        struct known *known =
+                find_known(question->callers, sd_bus_message_get_sender(question->message));
+
+        if (!known || !question->cached)
+                return;
+        known->may_inspect = question->caller.granted;
+        known->inspect_end_usec = clock_usec(CLOCK_MONOTONIC) + BELIEVE_USEC;
+}
+
+static int on_decision(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        struct question *question = userdata;
+        int authorized = 0;
+
+        (void) ret_error;
+        if (!sd_bus_message_is_method_error(reply, NULL) && /* no polkit, or none that answers: not granted */
+            sd_bus_message_enter_container(reply, 'r', "bba{ss}") > 0)
+                (void) sd_bus_message_read(reply, "b", &authorized);
+        question->caller.granted = authorized;
+        remember_decision(question);
+        return conclude(question);
+}
+
+static int ask_polkit(struct question *question, const char *action, bool interactive) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        sd_bus *bus = sd_bus_message_get_bus(question->message);
+        int r;
+
+        r = sd_bus_message_new_method_call(
+                bus, &call, "org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority",
+                "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s",
+                                  sd_bus_message_get_sender(question->message), action, 0,
+                                  interactive ? POLKIT_INTERACTIVE : 0, "");
+        if (r < 0)
+                return r;
+        return sd_bus_call_async(bus, &question->slot, call, on_decision, question,
+                                 interactive ? INTERACTIVE_USEC : DECIDE_USEC);
+}
+
+int callers_authorize(struct callers *callers, sd_bus_message *message, const struct caller *caller,
+                      const char *action, bool interactive, caller_handler handler, void *userdata,
+                      sd_bus_error *ret_error) {
+        const char *sender = sd_bus_message_get_sender(message);
+        bool inspect = strcmp(action, NETFLOWD_ACTION_INSPECT) == 0;
+        struct caller decided = *caller;
+        const struct known *known;
+        struct question *question;
+        int r;
+
+        if (caller->granted || !sender)
+                return handler(message, caller, userdata, ret_error);
+        known = find_known(callers, sender);
+        if (inspect && known && clock_usec(CLOCK_MONOTONIC) < known->inspect_end_usec &&
+            (known->may_inspect || !interactive)) {
+                decided.granted = known->may_inspect;
+                return handler(message, &decided, userdata, ret_error);
+        }
+        r = question_new(callers, message, caller, handler, userdata, ret_error, &question);
+        if (r < 0)
+                return r;
+        interactive = interactive && sd_bus_message_get_allow_interactive_authorization(message) > 0;
+        question->cached = inspect && !interactive;
+        r = ask_polkit(question, action, interactive);
+        if (r < 0) {
+                question_free(question);
+                return r;
+        }
+        return 1;
 }

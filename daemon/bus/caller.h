@@ -1,24 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <systemd/sd-bus.h>
 
 #include "util/macros.h"
 
-/* Who is calling? dbus-daemon knows, and is asked without waiting for its answer. */
+/* Who is calling, and what may they do? dbus-daemon and polkit know, and are asked without waiting for their
+ * answer. */
 struct callers;
+
+struct caller {
+        uid_t uid;
+        bool granted; /* root, whoever has us for themselves, or whom polkit grants the action asked for */
+};
 
 /* peer_uid: who is at the other end of a peer-to-peer connection; unused on a bus. Returns 0 or -ENOMEM. */
 int callers_new(uid_t peer_uid, struct callers **ret_callers);
 void callers_free(struct callers *callers);
 DEFINE_CLEANUP(struct callers *, callers_free)
 
-/* Answers a method call once its sender's user is known. Returns as a D-Bus method handler does. */
-typedef int (*caller_handler)(sd_bus_message *message, uid_t uid, void *userdata, sd_bus_error *ret_error);
+/* Answers a method call once its sender is known. Returns as a D-Bus method handler does. */
+typedef int (*caller_handler)(sd_bus_message *message, const struct caller *caller, void *userdata,
+                              sd_bus_error *ret_error);
 
-/* Calls handler with the sender's uid: at once where that is known, else when the bus has told it; then an
+/* Calls handler with the sender: at once where it is known, else when the bus has told who it is; then an
  * error is replied by this module. To be returned from a method handler. How many calls may wait at a time
  * is bounded; one more is refused with LimitsExceeded. */
 int callers_ask(struct callers *callers, sd_bus_message *message, caller_handler handler, void *userdata,
                 sd_bus_error *ret_error);
+
+/* What callers_ask() called may go on here: asks polkit for an action (see org.netflowd1.policy) unless it is
+ * granted without. The user is asked for a password only when `interactive` and the call allows it. Without
+ * polkit it is not granted. To be returned from the handler. */
+int callers_authorize(struct callers *callers, sd_bus_message *message, const struct caller *caller,
+                      const char *action, bool interactive, caller_handler handler, void *userdata,
+                      sd_bus_error *ret_error);

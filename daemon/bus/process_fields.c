@@ -80,6 +80,6 @@ void unattributed_fields_set(struct process_fields *fields, const char *name, co
         set_traffic(fields, traffic, window, now_usec);
 }
 
-bool process_is_visible_to(const struct process *process, uid_t uid) {
-        return uid == 0 || (process->info.uid_known && process->info.uid == uid);
+bool process_is_visible_to(const struct process *process, const struct caller *caller) {
+        return caller->granted || (process->info.uid_known && process->info.uid == caller->uid);
 }

@@ -7,6 +7,7 @@
 
 #include "account/process_table.h"
 #include "account/rank.h"
+#include "bus/caller.h"
 #include "owner/users.h"
 
 /* One key and its value, whatever it is written to. The type is D-Bus's: 's', 't' or 'u'. */
@@ -43,5 +44,5 @@ void process_fields_set(struct process_fields *fields, const struct process *pro
 void unattributed_fields_set(struct process_fields *fields, const char *name, const struct traffic *traffic,
                              const struct window *window, uint64_t now_usec);
 
-/* May this user see the private keys of this process? */
-bool process_is_visible_to(const struct process *process, uid_t uid);
+/* May this caller see the private keys of this process, and its flows? */
+bool process_is_visible_to(const struct process *process, const struct caller *caller);

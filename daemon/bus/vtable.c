@@ -10,32 +10,34 @@
 
 /* With the part of its ring that has closed within `seconds`: what it says never changes later. */
 static int append_row(struct bus *bus, sd_bus_message *reply, const struct process *process,
-                      const struct window *window, uint64_t now, uint64_t seconds, uid_t uid) {
+                      const struct window *window, uint64_t now, uint64_t seconds, const struct caller *caller) {
         const uint64_t end = now / USEC_PER_SEC;
         const struct ring_span span = {.first_second = end - seconds, .end_second = end};
-        enum detail detail = process_is_visible_to(process, uid) ? DETAIL_PRIVATE : DETAIL_PUBLIC;
+        enum detail detail = process_is_visible_to(process, caller) ? DETAIL_PRIVATE : DETAIL_PUBLIC;
         struct process_fields fields;
 
         process_fields_set(&fields, process, window, now, detail, bus->users);
         return process_message_append_full(reply, &fields, process, &span, detail);
 }
 
-static int append_rank(struct bus *bus, sd_bus_message *reply, uint32_t limit, uint32_t recent, uid_t uid) {
+static int append_rank(struct bus *bus, sd_bus_message *reply, uint32_t limit, uint32_t recent,
+                       const struct caller *caller) {
         _cleanup_free_ struct rank_row *rows = NULL;
-        uint64_t now = engine_now(bus->engine);
+        uint64_t now = engine_now(bus->config.engine);
         size_t n;
         int r;
 
-        r = rank_processes(engine_books(bus->engine)->processes, now, recent, limit, &rows, &n);
+        r = rank_processes(engine_books(bus->config.engine)->processes, now, recent, limit, &rows, &n);
         if (r < 0)
                 return r;
         r = sd_bus_message_open_container(reply, 'a', "a{sv}");
         for (size_t i = 0; i < n && r >= 0; i++)
-                r = append_row(bus, reply, rows[i].process, &rows[i].window, now, recent, uid);
+                r = append_row(bus, reply, rows[i].process, &rows[i].window, now, recent, caller);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int get_process_rank(sd_bus_message *call, uid_t uid, void *userdata, sd_bus_error *ret_error) {
+static int get_process_rank(sd_bus_message *call, const struct caller *caller, void *userdata,
+                            sd_bus_error *ret_error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         uint32_t limit, recent;
         int r;
@@ -50,14 +52,25 @@ static int get_process_rank(sd_bus_message *call, uid_t uid, void *userdata, sd_
         r = sd_bus_message_new_method_return(call, &reply);
         if (r < 0)
                 return r;
-        r = append_rank(userdata, reply, limit, recent, uid);
+        r = append_rank(userdata, reply, limit, recent, caller);
         return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-static int get_process(sd_bus_message *call, uid_t uid, void *userdata, sd_bus_error *ret_error) {
+int bus_find_process(struct bus *bus, uint32_t pid, struct process **ret_process, sd_bus_error *ret_error) {
+        struct process *process = engine_find_pid(bus->config.engine, pid);
+
+        if (!process)
+                return sd_bus_error_setf(ret_error, NETFLOWD_ERROR_NO_SUCH_PROCESS,
+                                         "No traffic of process %u is in the books", pid);
+        *ret_process = process;
+        return 0;
+}
+
+static int get_process(sd_bus_message *call, const struct caller *caller, void *userdata,
+                       sd_bus_error *ret_error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         struct bus *bus = userdata;
-        struct process *process;
+        struct process *process = NULL;
         struct window window;
         uint64_t now;
         uint32_t pid;
@@ -69,30 +82,46 @@ static int get_process(sd_bus_message *call, uid_t uid, void *userdata, sd_bus_e
         if (pid == 0)
                 return sd_bus_error_set(ret_error, SD_BUS_ERROR_INVALID_ARGS,
                                         "pid is 0, but must be in the range 1..4294967295");
-        process = engine_find_pid(bus->engine, pid);
-        if (!process)
-                return sd_bus_error_setf(ret_error, NETFLOWD_ERROR_NO_SUCH_PROCESS,
-                                         "No traffic of process %u is in the books", pid);
-        engine_refresh(bus->engine, process);
+        r = bus_find_process(bus, pid, &process, ret_error);
+        if (r < 0)
+                return r;
+        engine_refresh(bus->config.engine, process);
         r = sd_bus_message_new_method_return(call, &reply);
         if (r < 0)
                 return r;
-        now = engine_now(bus->engine);
+        now = engine_now(bus->config.engine);
         traffic_window(&process->traffic, now, NETFLOWD_RECENT_MIN, &window);
-        r = append_row(bus, reply, process, &window, now, RING_SECONDS, uid);
+        r = append_row(bus, reply, process, &window, now, RING_SECONDS, caller);
         return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+/* Private keys are shown to whom polkit lets see them, but nobody is asked for a password on their account. */
+static int authorize_process_rank(sd_bus_message *call, const struct caller *caller, void *userdata,
+                                  sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        return callers_authorize(bus->callers, call, caller, NETFLOWD_ACTION_INSPECT, false,
+                                 get_process_rank, bus, ret_error);
 }
 
 static int on_get_process_rank(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
         struct bus *bus = userdata;
 
-        return callers_ask(bus->callers, call, get_process_rank, bus, ret_error);
+        return callers_ask(bus->callers, call, authorize_process_rank, bus, ret_error);
+}
+
+static int authorize_process(sd_bus_message *call, const struct caller *caller, void *userdata,
+                             sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        return callers_authorize(bus->callers, call, caller, NETFLOWD_ACTION_INSPECT, false, get_process,
+                                 bus, ret_error);
 }
 
 static int on_get_process(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
         struct bus *bus = userdata;
 
-        return callers_ask(bus->callers, call, get_process, bus, ret_error);
+        return callers_ask(bus->callers, call, authorize_process, bus, ret_error);
 }
 
 #define GETTER(name)                                                                   \
@@ -111,19 +140,25 @@ GETTER(get_api_version) {
 GETTER(get_capturing) {
         struct bus *bus = userdata;
 
-        return sd_bus_message_append(reply, "b", (int) engine_capturing(bus->engine));
+        return sd_bus_message_append(reply, "b", (int) engine_capturing(bus->config.engine));
 }
 
 GETTER(get_backend) {
         struct bus *bus = userdata;
 
-        return sd_bus_message_append(reply, "s", engine_backend(bus->engine));
+        return sd_bus_message_append(reply, "s", engine_backend(bus->config.engine));
 }
 
 GETTER(get_filter) {
         struct bus *bus = userdata;
 
-        return sd_bus_message_append(reply, "s", engine_filter(bus->engine));
+        return sd_bus_message_append(reply, "s", engine_filter(bus->config.engine));
+}
+
+static const char *device_state(const struct engine *engine) {
+        if (engine_capturing(engine))
+                return "capturing";
+        return *engine_last_error(engine) ? "failed" : "stopped";
 }
 
 GETTER(get_devices) {
@@ -131,12 +166,12 @@ GETTER(get_devices) {
         struct source_device device;
         struct source_stats stats;
 
-        engine_device(bus->engine, &device);
-        engine_source_stats(bus->engine, &stats);
+        engine_device(bus->config.engine, &device);
+        engine_source_stats(bus->config.engine, &stats);
         return sd_bus_message_append(reply, "aa{sv}", 1, 6, NETFLOWD_DEVICE_NAME, "s", device.name,
                                      NETFLOWD_DEVICE_LINK_TYPE, "s", device.link_type, NETFLOWD_DEVICE_STATE,
-                                     "s", engine_capturing(bus->engine) ? "capturing" : "failed",
-                                     NETFLOWD_DEVICE_LAST_ERROR, "s", engine_last_error(bus->engine),
+                                     "s", device_state(bus->config.engine),
+                                     NETFLOWD_DEVICE_LAST_ERROR, "s", engine_last_error(bus->config.engine),
                                      NETFLOWD_DEVICE_RECEIVED, "t", stats.received, NETFLOWD_DEVICE_DROPPED,
                                      "t", stats.dropped);
 }
@@ -145,7 +180,7 @@ GETTER(get_packets_received) {
         struct bus *bus = userdata;
         struct source_stats stats;
 
-        engine_source_stats(bus->engine, &stats);
+        engine_source_stats(bus->config.engine, &stats);
         return sd_bus_message_append(reply, "t", stats.received);
 }
 
@@ -153,7 +188,7 @@ GETTER(get_packets_dropped) {
         struct bus *bus = userdata;
         struct source_stats stats;
 
-        engine_source_stats(bus->engine, &stats);
+        engine_source_stats(bus->config.engine, &stats);
         return sd_bus_message_append(reply, "t", stats.dropped);
 }
 
@@ -176,7 +211,7 @@ GETTER(get_ledger) {
         struct ledger ledger;
         int r;
 
-        engine_ledger(bus->engine, &ledger);
+        engine_ledger(bus->config.engine, &ledger);
         r = sd_bus_message_open_container(reply, 'a', "{st}");
         if (r < 0)
                 return r;
@@ -191,6 +226,34 @@ GETTER(get_ledger) {
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static int append_limit(sd_bus_message *reply, const char *key, bool known, uint64_t value) {
+        return known ? sd_bus_message_append(reply, "{sv}", key, "t", value) : 0;
+}
+
+GETTER(get_limits) {
+        struct bus *bus = userdata;
+        struct limits limits;
+        int r;
+
+        limits_read(bus->config.limits, &limits);
+        r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        r = append_limit(reply, NETFLOWD_LIMIT_CPU_QUOTA, limits.has_cpu_quota, limits.cpu_quota_usec);
+        if (r >= 0)
+                r = append_limit(reply, NETFLOWD_LIMIT_MEMORY_MAX, limits.has_memory_max, limits.memory_max);
+        if (r >= 0)
+                r = append_limit(reply, NETFLOWD_LIMIT_MEMORY_CURRENT, limits.has_memory_current,
+                                 limits.memory_current);
+        if (r >= 0)
+                r = append_limit(reply, NETFLOWD_LIMIT_THROTTLED, limits.has_throttled,
+                                 limits.throttled_usec);
+        if (r >= 0)
+                r = append_limit(reply, NETFLOWD_LIMIT_THROTTLED_PERIODS, limits.has_throttled,
+                                 limits.throttled_periods);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 const sd_bus_vtable bus_vtable[] = {
         SD_BUS_VTABLE_START(0),
 
@@ -200,10 +263,21 @@ const sd_bus_vtable bus_vtable[] = {
         SD_BUS_METHOD_WITH_NAMES(NETFLOWD_METHOD_GET_PROCESS, "u", SD_BUS_PARAM(pid), "a{sv}",
                                  SD_BUS_PARAM(process), on_get_process, SD_BUS_VTABLE_UNPRIVILEGED),
 
+        SD_BUS_METHOD_WITH_NAMES(NETFLOWD_METHOD_LIST_FLOWS, "ua{sv}",
+                                 SD_BUS_PARAM(pid) SD_BUS_PARAM(options), "aa{sv}", SD_BUS_PARAM(flows),
+                                 on_list_flows, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(NETFLOWD_METHOD_START_CAPTURE, SD_BUS_ARGS("a{sv}", options),
+                                SD_BUS_NO_RESULT, on_start_capture, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(NETFLOWD_METHOD_STOP_CAPTURE, SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
+                                on_stop_capture, SD_BUS_VTABLE_UNPRIVILEGED),
+
         SD_BUS_SIGNAL_WITH_NAMES(NETFLOWD_SIGNAL_RANK_CHANGED, "uaa{sv}",
                                  SD_BUS_PARAM(recent) SD_BUS_PARAM(processes), 0),
         SD_BUS_SIGNAL_WITH_NAMES(NETFLOWD_SIGNAL_PROCESSES_CHANGED, "aa{sv}aa{sv}u",
                                  SD_BUS_PARAM(begun) SD_BUS_PARAM(exited) SD_BUS_PARAM(more), 0),
+
+        SD_BUS_SIGNAL(NETFLOWD_SIGNAL_CAPTURE_STARTED, "", 0),
+        SD_BUS_SIGNAL_WITH_NAMES(NETFLOWD_SIGNAL_CAPTURE_STOPPED, "s", SD_BUS_PARAM(reason), 0),
 
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_VERSION, "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_API_VERSION, "u", get_api_version, 0,
@@ -216,6 +290,7 @@ const sd_bus_vtable bus_vtable[] = {
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_PACKETS_RECEIVED, "t", get_packets_received, 0, 0),
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_PACKETS_DROPPED, "t", get_packets_dropped, 0, 0),
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_LEDGER, "a{st}", get_ledger, 0, 0),
+        SD_BUS_PROPERTY(NETFLOWD_PROPERTY_LIMITS, "a{sv}", get_limits, 0, 0),
 
         SD_BUS_VTABLE_END,
 };

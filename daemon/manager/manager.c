@@ -2,19 +2,24 @@
 #include "manager/manager.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 #include "bus/bus.h"
+#include "dbus/org.netflowd1.h"
+#include "limits/limits.h"
+#include "manager/journal.h"
+#include "manager/report.h"
 #include "util/capability.h"
 #include "util/clock.h"
-#include "util/log.h"
 
 /* The ring is drained this often while packets come; each drain costs little, and each wake-up of its own
  * would cost more than the packets. */
@@ -31,12 +36,14 @@
 
 struct manager {
         const struct manager_config *config;
+        struct limits_reader *limits;
         struct engine *engine;
         struct bus *bus;
         sd_event *event;
         sd_event_source *drain_timer, *tick_timer, *packets;
         unsigned idle_drains;
-        uint64_t dropped; /* as last logged */
+        bool stopped; /* by request: not to be started again by itself */
+        struct report report;
 };
 
 static void manager_done(struct manager *manager) {
@@ -45,6 +52,7 @@ static void manager_done(struct manager *manager) {
         sd_event_source_disable_unref(manager->packets);
         bus_free(manager->bus);
         engine_free(manager->engine);
+        limits_reader_free(manager->limits);
         sd_event_unref(manager->event);
 }
 
@@ -80,7 +88,7 @@ static void capture_failed(struct manager *manager, const struct source_error *e
         log_write(LOG_ERR, "%s; the books stay, and it is tried again each second", error->text);
         manager->packets = sd_event_source_disable_unref(manager->packets);
         if (manager->bus)
-                bus_capturing_changed(manager->bus);
+                bus_capture_stopped(manager->bus, NETFLOWD_STOPPED_ERROR);
 }
 
 static int on_drain(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -101,15 +109,43 @@ static int on_drain(sd_event_source *source, uint64_t usec, void *userdata) {
                                                   : wait_for_packets(manager);
 }
 
-static void reopen(struct manager *manager) {
-        struct source_error error = {};
+static int start_capture(void *userdata, struct source_error *ret_error) {
+        struct manager *manager = userdata;
+        int r;
 
-        if (engine_capturing(manager->engine) || engine_reopen(manager->engine, &error) < 0)
-                return;
-        log_write(LOG_NOTICE, "capturing again");
+        manager->stopped = false;
+        if (engine_capturing(manager->engine))
+                return 0;
+        r = engine_reopen(manager->engine, ret_error);
+        if (r < 0)
+                return r;
+        journal_write(LOG_NOTICE, "capturing again", "NETFLOWD_BACKEND=%s", engine_backend(manager->engine));
+        manager->idle_drains = 0;
         if (manager->bus)
-                bus_capturing_changed(manager->bus);
-        (void) drain_after(manager, DRAIN_USEC);
+                bus_capture_started(manager->bus);
+        return drain_after(manager, DRAIN_USEC);
+}
+
+static void stop_capture(void *userdata) {
+        struct manager *manager = userdata;
+
+        manager->stopped = true;
+        if (!engine_capturing(manager->engine))
+                return;
+        manager->packets = sd_event_source_disable_unref(manager->packets);
+        engine_stop(manager->engine);
+        journal_write(LOG_NOTICE, "stopped capturing, as asked for", "NETFLOWD_BACKEND=%s",
+                      engine_backend(manager->engine));
+        if (manager->bus)
+                bus_capture_stopped(manager->bus, NETFLOWD_STOPPED_REQUESTED);
+}
+
+/* After an error: whatever it was may be over. */
+static void reopen(struct manager *manager) {
+        struct source_error error;
+
+        if (!manager->stopped && !engine_capturing(manager->engine))
+                (void) start_capture(manager, &error);
 }
 
 static void on_disconnected(void *userdata) {
@@ -123,10 +159,18 @@ static void on_disconnected(void *userdata) {
 }
 
 static int connect_bus(struct manager *manager) {
+        const struct bus_config config = {
+                .engine = manager->engine,
+                .limits = manager->limits,
+                .start_capture = start_capture,
+                .stop_capture = stop_capture,
+                .disconnected = on_disconnected,
+                .userdata = manager,
+        };
+
         if (manager->config->bus_fd >= 0)
-                return bus_new_peer(manager->event, manager->engine, manager->config->bus_fd,
-                                    on_disconnected, manager, &manager->bus);
-        return bus_new_system(manager->event, manager->engine, on_disconnected, manager, &manager->bus);
+                return bus_new_peer(manager->event, &config, manager->config->bus_fd, &manager->bus);
+        return bus_new_system(manager->event, &config, &manager->bus);
 }
 
 static void reconnect(struct manager *manager) {
@@ -137,16 +181,6 @@ static void reconnect(struct manager *manager) {
                 log_write(LOG_NOTICE, "connected to the bus again");
 }
 
-static void log_losses(struct manager *manager) {
-        struct source_stats stats;
-
-        engine_source_stats(manager->engine, &stats);
-        if (stats.dropped > manager->dropped)
-                log_write(LOG_WARNING, "the kernel dropped %lu packets that there was no room for",
-                          (unsigned long) (stats.dropped - manager->dropped));
-        manager->dropped = stats.dropped;
-}
-
 /* Ticks come just after a second has closed, so that each is told of once. */
 static uint64_t until_tick(const struct manager *manager) {
         return TICK_USEC + TICK_DELAY_USEC - engine_now(manager->engine) % TICK_USEC;
@@ -154,6 +188,7 @@ static uint64_t until_tick(const struct manager *manager) {
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         struct manager *manager = userdata;
+        struct limits limits;
         int r;
 
         (void) usec;
@@ -166,7 +201,24 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         if (manager->bus)
                 bus_send_signals(manager->bus);
         engine_expire(manager->engine);
-        log_losses(manager);
+        report_losses(&manager->report, manager->engine);
+        limits_read(manager->limits, &limits);
+        engine_set_short_of_cpu(manager->engine, report_throttling(&manager->report, &limits));
+        return 0;
+}
+
+/* There is no configuration file to be read again yet; names of users and limits are, whenever they changed.
+ */
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *signal, void *userdata) {
+        struct manager *manager = userdata;
+        struct limits limits;
+
+        (void) source;
+        (void) signal;
+        (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_usec(CLOCK_MONOTONIC));
+        limits_read(manager->limits, &limits);
+        report_start(manager->engine, &limits);
+        (void) sd_notify(0, "READY=1");
         return 0;
 }
 
@@ -177,6 +229,7 @@ static int add_sources(struct manager *manager) {
         sigemptyset(&signals);
         sigaddset(&signals, SIGTERM);
         sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGHUP);
         if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
                 return -errno;
         r = sd_event_add_signal(manager->event, NULL, SIGTERM, NULL,
@@ -184,6 +237,12 @@ static int add_sources(struct manager *manager) {
         if (r < 0)
                 return r;
         r = sd_event_add_signal(manager->event, NULL, SIGINT, NULL, NULL);
+        if (r < 0)
+                return r;
+        r = sd_event_add_signal(manager->event, NULL, SIGHUP, on_reload, manager);
+        if (r < 0)
+                return r;
+        r = sd_event_set_watchdog(manager->event, true); /* does nothing where there is none */
         if (r < 0)
                 return r;
         r = sd_event_add_time_relative(manager->event, &manager->drain_timer, CLOCK_MONOTONIC, DRAIN_USEC,
@@ -220,14 +279,24 @@ static bool check_capabilities(void) {
 }
 
 static int start_engine(struct manager *manager) {
+        struct engine_config config = manager->config->engine;
         struct source_error error = {.text = "out of memory"};
+        struct limits limits;
         int r;
 
         if (!check_capabilities())
                 return EX_NOPERM;
-        r = engine_new(&manager->config->engine, &manager->engine, &error);
-        if (r >= 0)
+        r = limits_reader_new("", &manager->limits);
+        if (r >= 0) {
+                limits_read(manager->limits, &limits);
+                if (limits.has_memory_max)
+                        engine_config_fit(&config, limits.memory_max);
+                r = engine_new(&config, &manager->engine, &error);
+        }
+        if (r >= 0) {
+                report_start(manager->engine, &limits);
                 return EXIT_SUCCESS;
+        }
         log_write(LOG_ERR, "%s", error.text);
         return r == -EPERM || r == -EACCES ? EX_NOPERM : EX_OSERR;
 }
@@ -242,6 +311,15 @@ static int start_bus(struct manager *manager) {
         else
                 log_write(LOG_ERR, "cannot serve on the bus: %s", strerror(-r));
         return EX_UNAVAILABLE;
+}
+
+/* What is still to be told is told before the bus is left. */
+static void finish(struct manager *manager) {
+        (void) sd_notify(0, "STOPPING=1");
+        stop_capture(manager);
+        engine_tick(manager->engine);
+        if (manager->bus)
+                bus_send_signals(manager->bus);
 }
 
 int manager_run(const struct manager_config *config) {
@@ -264,6 +342,7 @@ int manager_run(const struct manager_config *config) {
         if (r >= 0) {
                 (void) sd_notify(0, "READY=1");
                 r = sd_event_loop(manager.event);
+                finish(&manager);
         }
         if (r < 0) {
                 log_write(LOG_ERR, "the event loop failed: %s", strerror(-r));

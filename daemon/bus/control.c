@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "bus/bus_internal.h"
+#include "dbus/org.netflowd1.h"
+
+int read_no_options(sd_bus_message *call, sd_bus_error *ret_error) {
+        const char *option;
+        int r;
+
+        r = sd_bus_message_enter_container(call, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(call, 'e', "sv");
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return sd_bus_message_exit_container(call);
+        r = sd_bus_message_read(call, "s", &option);
+        if (r < 0)
+                return r;
+        return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS, "Unknown option \"%s\"", option);
+}
+
+static int refuse(sd_bus_error *ret_error) {
+        return sd_bus_error_setf(ret_error, SD_BUS_ERROR_ACCESS_DENIED,
+                                 "starting and stopping a capture needs %s", NETFLOWD_ACTION_MANAGE);
+}
+
+static int start_capture(sd_bus_message *call, const struct caller *caller, void *userdata,
+                         sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+        struct source_error error = {};
+        int r;
+
+        if (!caller->granted)
+                return refuse(ret_error);
+        r = read_no_options(call, ret_error);
+        if (r < 0)
+                return r;
+        r = bus->config.start_capture(bus->config.userdata, &error);
+        if (r < 0)
+                return sd_bus_error_set(ret_error, NETFLOWD_ERROR_CAPTURE_FAILED, error.text);
+        return sd_bus_reply_method_return(call, "");
+}
+
+static int stop_capture(sd_bus_message *call, const struct caller *caller, void *userdata,
+                        sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        if (!caller->granted)
+                return refuse(ret_error);
+        bus->config.stop_capture(bus->config.userdata);
+        return sd_bus_reply_method_return(call, "");
+}
+
+static int authorize_start(sd_bus_message *call, const struct caller *caller, void *userdata,
+                           sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        return callers_authorize(bus->callers, call, caller, NETFLOWD_ACTION_MANAGE, true, start_capture,
+                                 bus, ret_error);
+}
+
+static int authorize_stop(sd_bus_message *call, const struct caller *caller, void *userdata,
+                          sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        return callers_authorize(bus->callers, call, caller, NETFLOWD_ACTION_MANAGE, true, stop_capture, bus,
+                                 ret_error);
+}
+
+int on_start_capture(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        return callers_ask(bus->callers, call, authorize_start, bus, ret_error);
+}
+
+int on_stop_capture(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        return callers_ask(bus->callers, call, authorize_stop, bus, ret_error);
+}
