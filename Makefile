@@ -157,15 +157,49 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 # --- install --------------------------------------------------------------------------------------------------
-install: $(BUILD)/netflowd $(BUILD)/netflowctl
-	install -D -m 755 $(BUILD)/netflowd $(DESTDIR)$(PREFIX)/sbin/netflowd
-	install -D -m 755 $(BUILD)/netflowctl $(DESTDIR)$(PREFIX)/bin/netflowctl
-	install -D -m 644 dbus/org.netflowd1.Manager.xml \
-	  $(DESTDIR)$(PREFIX)/share/dbus-1/interfaces/org.netflowd1.Manager.xml
+# systemd(1) reads units and sysusers.d below /usr/local/lib as well as /usr/lib. The bus reads policies in
+# /usr/share/dbus-1 and, for what does not come with a package, /etc/dbus-1; polkitd(8) only /usr/share/polkit-1.
+UNIT_DIR     ?= $(PREFIX)/lib/systemd/system
+SYSUSERS_DIR ?= $(PREFIX)/lib/sysusers.d
+BUS_DIR      ?= $(PREFIX)/share/dbus-1
+POLICY_DIR   ?= $(if $(filter /usr,$(PREFIX)),/usr/share,/etc)/dbus-1/system.d
+POLKIT_DIR   ?= /usr/share/polkit-1/actions
+
+# One line a file: mode, what is installed, where.
+define installed_files
+755 $(BUILD)/netflowd                    $(PREFIX)/sbin/netflowd
+755 $(BUILD)/netflowctl                  $(PREFIX)/bin/netflowctl
+644 $(BUILD)/netflowd.service            $(UNIT_DIR)/netflowd.service
+644 systemd/sysusers.conf                $(SYSUSERS_DIR)/netflowd.conf
+644 dbus/org.netflowd1.Manager.xml       $(BUS_DIR)/interfaces/org.netflowd1.Manager.xml
+644 dbus/org.netflowd1.service           $(BUS_DIR)/system-services/org.netflowd1.service
+644 dbus/org.netflowd1.conf              $(POLICY_DIR)/org.netflowd1.conf
+644 dbus/org.netflowd1.policy            $(POLKIT_DIR)/org.netflowd1.policy
+endef
+export installed_files
+
+$(BUILD)/netflowd.service: systemd/netflowd.service.in $(BUILD)/settings
+	@sed 's|@SBINDIR@|$(PREFIX)/sbin|' $< > $@
+
+install: $(BUILD)/netflowd $(BUILD)/netflowctl $(BUILD)/netflowd.service
+	@printf '%s\n' "$$installed_files" | while read -r mode file path; do \
+	  echo "  INSTALL $(DESTDIR)$$path"; \
+	  install -D -m "$$mode" "$$file" "$(DESTDIR)$$path" || exit; done
+ifeq ($(DESTDIR),)
+	@systemd/after-install
+endif
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/netflowd $(DESTDIR)$(PREFIX)/bin/netflowctl \
-	  $(DESTDIR)$(PREFIX)/share/dbus-1/interfaces/org.netflowd1.Manager.xml
+ifeq ($(DESTDIR),)
+	@systemd/before-uninstall
+endif
+	@printf '%s\n' "$$installed_files" | while read -r mode file path; do \
+	  echo "  REMOVE  $(DESTDIR)$$path"; \
+	  rm -f "$(DESTDIR)$$path" || exit; \
+	  rmdir -p --ignore-fail-on-non-empty "$$(dirname "$(DESTDIR)$$path")" 2>/dev/null || true; done
+ifeq ($(DESTDIR),)
+	@systemd/after-uninstall
+endif
 
 clean:
 	rm -rf $(BUILD) compile_commands.json
