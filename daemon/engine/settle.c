@@ -11,7 +11,7 @@
 /* Without a question left, an owner confirmed this recently is still believed. */
 #define BELIEVE_USEC (1 * USEC_PER_SEC)
 
-/* A UDP socket that is gone had what moved since it was last seen, if that was in one of the last drains. */
+/* A UDP socket that is gone had what moved within this long of when it was last seen: two drains and a bit. */
 #define JUST_SEEN_USEC (250 * USEC_PER_MSEC)
 
 /* What was on the wire this long ago has been read: the kernel hands over a block of its ring after 40 ms
@@ -100,7 +100,14 @@ static void found(struct engine *engine, struct flow *flow, const struct owner *
                 settle_process(engine, flow, process);
 }
 
-static void no_socket(struct engine *engine, struct flow *flow, uint64_t now_usec) {
+/* By the packets' stamps: however late we come to look, they are no older for it. */
+static bool was_just_seen(const struct flow *flow) {
+        uint64_t offset = clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_MONOTONIC);
+
+        return flow->pending.last_usec <= flow->checked_usec + offset + JUST_SEEN_USEC;
+}
+
+static void no_socket(struct engine *engine, struct flow *flow) {
         bool tcp = flow->key.protocol == IPPROTO_TCP;
 
         if (flow->state == FLOW_OWNED && tcp) {
@@ -109,7 +116,7 @@ static void no_socket(struct engine *engine, struct flow *flow, uint64_t now_use
                 settle_process(engine, flow, flow->process);
                 return;
         }
-        if (flow->state == FLOW_OWNED && now_usec - flow->checked_usec <= JUST_SEEN_USEC) {
+        if (flow->state == FLOW_OWNED && was_just_seen(flow)) {
                 settle_process(engine, flow, flow->process);
                 flow->state = FLOW_UNOWNED;
                 flow->reason = UNATTRIBUTED_NO_SOCKET;
@@ -153,7 +160,7 @@ static void conclude(struct engine *engine, struct flow *flow, enum owner_status
                 found(engine, flow, owner);
                 return;
         case OWNER_NO_SOCKET:
-                no_socket(engine, flow, now_usec);
+                no_socket(engine, flow);
                 return;
         case OWNER_NO_LOOKUP:
                 give_up(engine, flow, UNATTRIBUTED_NO_LOOKUP);
