@@ -20,10 +20,11 @@ VERSION := 0.1.0
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libsystemd-dev libjson-c-dev libmnl-dev \
                   libsmartcols-dev libxxhash-dev iproute2
 TEST_PACKAGES  := clang libclang-rt-14-dev libcmocka-dev dbus dbus-bin libglib2.0-bin systemd python3 \
-                  python3-dbus python3-gi iperf3 curl nginx-light nftables procps util-linux
+                  python3-dbus python3-gi iperf3 curl nginx-light nftables procps util-linux debootstrap \
+                  systemd-container qemu-system-x86 e2fsprogs
 
 LIBRARIES := libpcap libsystemd json-c libmnl smartcols libxxhash
-ifeq ($(filter help clean deps test-deps run check distclean,$(MAKECMDGOALS)),)
+ifeq ($(filter help clean deps test-deps run check uninstall print-%,$(MAKECMDGOALS)),)
 ifneq ($(shell pkg-config --exists $(LIBRARIES) && echo yes),yes)
 $(error Libraries are missing: run `make deps` as root, or install $(BUILD_PACKAGES))
 endif
@@ -137,6 +138,10 @@ endef
 
 deps:
 	$(call apt_install,$(BUILD_PACKAGES))
+
+# What tests/system puts into the Debian it makes.
+print-%:
+	@echo $($*)
 
 test-deps:
 	$(call apt_install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
