@@ -86,6 +86,23 @@ void bus_free(struct bus *bus) {
         free(bus);
 }
 
+/* org.freedesktop.DBus.RequestName: 1 is primary owner, 3 exists. */
+static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+        uint32_t result;
+        int r = 0;
+
+        (void) ret_error;
+        if (sd_bus_message_is_method_error(reply, NULL))
+                r = -sd_bus_message_get_errno(reply);
+        else if (sd_bus_message_read(reply, "u", &result) < 0)
+                r = -EBADMSG;
+        else if (result != 1)
+                r = -EEXIST;
+        bus->config.connected(r, bus->config.userdata);
+        return 1;
+}
+
 int bus_new_system(sd_event *event, const struct bus_config *config, struct bus **ret_bus) {
         _cleanup_(bus_freep) struct bus *bus = NULL;
         int r;
@@ -99,7 +116,7 @@ int bus_new_system(sd_event *event, const struct bus_config *config, struct bus 
         r = bus_serve(bus, event);
         if (r < 0)
                 return r;
-        r = sd_bus_request_name(bus->connection, NETFLOWD_BUS_NAME, 0);
+        r = sd_bus_request_name_async(bus->connection, NULL, NETFLOWD_BUS_NAME, 0, on_name, bus);
         if (r < 0)
                 return r;
 

@@ -22,17 +22,20 @@ struct bus_config {
          * stopping does nothing where it does not run. */
         int (*start_capture)(void *userdata, struct source_error *ret_error);
         void (*stop_capture)(void *userdata);
-        void (*disconnected)(void *userdata); /* once, when the connection is gone */
+
+        /* Once each: we are being served, or with a negative errno are not to be: -EEXIST when somebody else
+         * has the name org.netflowd1, -EACCES when the bus's policy refuses it; and the connection is gone. */
+        void (*connected)(int r, void *userdata);
+        void (*disconnected)(void *userdata);
         void *userdata;
 };
 
-/* Connects to the system bus (or DBUS_SYSTEM_BUS_ADDRESS) and takes the name org.netflowd1. Returns 0,
- * -EEXIST when somebody else has that name, -EACCES when the bus's policy refuses it, or another negative
- * errno. */
+/* Connects to the system bus (or DBUS_SYSTEM_BUS_ADDRESS) and asks for the name org.netflowd1, waiting for
+ * nobody: `connected` is called when that is decided. Returns 0 or a negative errno. */
 int bus_new_system(sd_event *event, const struct bus_config *config, struct bus **ret_bus);
 
-/* Serves one peer on a connected stream socket, which then belongs to the bus. Returns 0 or a negative
- * errno. */
+/* Serves one peer on a connected stream socket, which then belongs to the bus; `connected` is not called.
+ * Returns 0 or a negative errno. */
 int bus_new_peer(sd_event *event, const struct bus_config *config, int fd, struct bus **ret_bus);
 
 /* Closes the connection; what is queued for it is sent as far as that does not wait. */

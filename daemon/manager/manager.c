@@ -43,6 +43,8 @@ struct manager {
         sd_event_source *drain_timer, *tick_timer, *packets;
         unsigned idle_drains;
         bool stopped; /* by request: not to be started again by itself */
+        bool ready;   /* has been on the bus */
+        bool name_refused; /* there again, but without our name: the connection is of no use */
         struct report report;
 };
 
@@ -111,6 +113,7 @@ static int on_drain(sd_event_source *source, uint64_t usec, void *userdata) {
 
 static int start_capture(void *userdata, struct source_error *ret_error) {
         struct manager *manager = userdata;
+        bool asked = manager->stopped;
         int r;
 
         manager->stopped = false;
@@ -119,7 +122,7 @@ static int start_capture(void *userdata, struct source_error *ret_error) {
         r = engine_reopen(manager->engine, ret_error);
         if (r < 0)
                 return r;
-        journal_write(LOG_NOTICE, "capturing again", "NETFLOWD_BACKEND=%s", engine_backend(manager->engine));
+        journal_write(asked ? LOG_INFO : LOG_NOTICE, "capturing again", "NETFLOWD_BACKEND=%s", engine_backend(manager->engine));
         manager->idle_drains = 0;
         if (manager->bus)
                 bus_capture_started(manager->bus);
@@ -134,7 +137,7 @@ static void stop_capture(void *userdata) {
                 return;
         manager->packets = sd_event_source_disable_unref(manager->packets);
         engine_stop(manager->engine);
-        journal_write(LOG_NOTICE, "stopped capturing, as asked for", "NETFLOWD_BACKEND=%s",
+        journal_write(LOG_INFO, "stopped capturing, as asked for", "NETFLOWD_BACKEND=%s",
                       engine_backend(manager->engine));
         if (manager->bus)
                 bus_capture_stopped(manager->bus, NETFLOWD_STOPPED_REQUESTED);
@@ -158,12 +161,40 @@ static void on_disconnected(void *userdata) {
         log_write(LOG_WARNING, "lost the connection to the bus; capturing goes on, connecting again");
 }
 
+static void say_bus(int r) {
+        if (r == -EEXIST)
+                log_write(LOG_ERR, "the bus name org.netflowd1 is taken: is another netflowd running?");
+        else
+                log_write(LOG_ERR, "cannot serve on the bus: %s", strerror(-r));
+}
+
+static void set_ready(struct manager *manager) {
+        manager->ready = true;
+        (void) sd_notify(0, "READY=1");
+}
+
+/* The first time it is what we live for; later we go on counting, and try again. */
+static void on_connected(int r, void *userdata) {
+        struct manager *manager = userdata;
+
+        if (r >= 0 && manager->ready)
+                log_write(LOG_NOTICE, "connected to the bus again");
+        else if (r >= 0)
+                set_ready(manager);
+        else if (!manager->ready) {
+                say_bus(r);
+                sd_event_exit(manager->event, EX_UNAVAILABLE);
+        } else
+                manager->name_refused = true;
+}
+
 static int connect_bus(struct manager *manager) {
         const struct bus_config config = {
                 .engine = manager->engine,
                 .limits = manager->limits,
                 .start_capture = start_capture,
                 .stop_capture = stop_capture,
+                .connected = on_connected,
                 .disconnected = on_disconnected,
                 .userdata = manager,
         };
@@ -174,11 +205,11 @@ static int connect_bus(struct manager *manager) {
 }
 
 static void reconnect(struct manager *manager) {
-        if (manager->bus && bus_is_connected(manager->bus))
+        if (manager->bus && bus_is_connected(manager->bus) && !manager->name_refused)
                 return;
         bus_free(TAKE_PTR(manager->bus));
-        if (connect_bus(manager) >= 0)
-                log_write(LOG_NOTICE, "connected to the bus again");
+        manager->name_refused = false;
+        (void) connect_bus(manager);
 }
 
 /* Ticks come just after a second has closed, so that each is told of once. */
@@ -304,13 +335,13 @@ static int start_engine(struct manager *manager) {
 static int start_bus(struct manager *manager) {
         int r = connect_bus(manager);
 
-        if (r >= 0)
-                return EXIT_SUCCESS;
-        if (r == -EEXIST)
-                log_write(LOG_ERR, "the bus name org.netflowd1 is taken: is another netflowd running?");
-        else
-                log_write(LOG_ERR, "cannot serve on the bus: %s", strerror(-r));
-        return EX_UNAVAILABLE;
+        if (r < 0) {
+                say_bus(r);
+                return EX_UNAVAILABLE;
+        }
+        if (manager->config->bus_fd >= 0)
+                set_ready(manager);
+        return EXIT_SUCCESS;
 }
 
 /* What is still to be told is told before the bus is left. */
@@ -340,7 +371,6 @@ int manager_run(const struct manager_config *config) {
                 return r;
         r = add_sources(&manager);
         if (r >= 0) {
-                (void) sd_notify(0, "READY=1");
                 r = sd_event_loop(manager.event);
                 finish(&manager);
         }
