@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import select
 import signal
 import subprocess
@@ -110,27 +111,47 @@ def join(a, b):
         until(lambda host=host: "LOWER_UP" in sh(["ip", "-n", host.name, "link", "show", "v0"]), "a cable")
 
 
+class Bus:
+    """A dbus-daemon at an address that outlives it."""
+
+    def __init__(self, directory):
+        path = f"{directory}/bus"
+        self.configuration, self.address, self.process = f"{directory}/conf", f"unix:path={path}", None
+        pathlib.Path(self.configuration).write_text(BUS_CONFIGURATION.format(path=path), encoding="utf-8")
+
+    def start(self):
+        self.process = subprocess.Popen(["dbus-daemon", f"--config-file={self.configuration}", "--nofork",
+                                         "--print-address"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert self.process.stdout.readline().startswith(self.address)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(DEADLINE)
+        self.process.stdout.close()
+
+
 @contextlib.contextmanager
 def private_bus():
-    """A dbus-daemon; gives its address."""
     with tempfile.TemporaryDirectory(prefix="netflowd-") as directory:
         os.chmod(directory, 0o755)
-        path = f"{directory}/bus"
-        pathlib.Path(f"{directory}/conf").write_text(BUS_CONFIGURATION.format(path=path), encoding="utf-8")
-        with subprocess.Popen(["dbus-daemon", f"--config-file={directory}/conf", "--nofork", "--print-address"],
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as daemon:
-            try:
-                yield daemon.stdout.readline().strip().split(",")[0]
-            finally:
-                daemon.terminate()
+        bus = Bus(directory)
+        bus.start()
+        try:
+            yield bus
+        finally:
+            bus.stop()
 
 
 class Daemon:
     """A netflowd, and the ways to ask it."""
 
-    def __init__(self, build, address, process):
-        self.build, self.address, self.process = build, address, process
-        self.environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": address}
+    def __init__(self, build, bus, process):
+        self.build, self.bus, self.address, self.process = build, bus, bus.address, process
+        self.environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address}
+
+    def restart_bus(self):
+        self.bus.stop()
+        self.bus.start()
 
     def ctl(self, *words, check=True, **options):
         return subprocess.run([f"{self.build}/netflowctl", *words], env=self.environment, check=check, text=True,
@@ -191,10 +212,10 @@ def assert_balanced(daemon, ledger):
 @contextlib.contextmanager
 def daemon_on(host, build):
     """A netflowd on that host, with a bus of its own, ready to be asked."""
-    with private_bus() as address:
+    with private_bus() as bus:
         process = subprocess.Popen(host.command([f"{build}/netflowd"]), text=True, stderr=subprocess.PIPE,
-                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": address})
-        daemon = Daemon(build, address, process)
+                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
+        daemon = Daemon(build, bus, process)
         try:
             until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
             yield daemon
@@ -235,6 +256,38 @@ class Traffic:
 def traffic(host):
     with host.start([sys.executable, TRAFFIC], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         yield Traffic(process)
+
+
+@contextlib.contextmanager
+def busy(build):
+    """A daemon beside a process that has moved 20 datagrams over loopback; both are given, and the process's peer."""
+    with hosts(1) as (a,), daemon_on(a, build) as daemon, traffic(a) as client, traffic(a) as server:
+        server.tell("udp", "s", "127.0.0.1", 7000)
+        client.tell("udp", "c", "127.0.0.1", 0)
+        move(client)
+        daemon.settled()
+        yield daemon, client
+
+
+def move(client):
+    client.tell("send", "c", "127.0.0.1", 7000, 20, 1000)
+
+
+def too_late(number, frame):
+    raise AssertionError(f"nothing came in {DEADLINE} s")
+
+
+def read_until(stream, pattern):
+    """Lines of a running program up to one that matches, which is given."""
+    signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(DEADLINE)
+    try:
+        for line in iter(stream.readline, ""):
+            if re.search(pattern, line):
+                return line
+    finally:
+        signal.alarm(0)
+    raise AssertionError(f"it ended, and nothing like {pattern} came")
 
 
 def main(cases):

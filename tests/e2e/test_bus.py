@@ -2,37 +2,20 @@
 # SPDX-License-Identifier: MIT
 """D-Bus clients that are not ours: busctl, gdbus and Python's dbus."""
 
-import contextlib
 import json
-import os
 import re
 import select
 import subprocess
 import sys
 import time
 
-from harness import DEADLINE, INTERFACE, NAME, OBJECT, assert_balanced, daemon_on, hosts, main, sh, traffic, until
+from harness import DEADLINE, INTERFACE, NAME, OBJECT, assert_balanced, busy, main, move, read_until, sh, until
 
 PUBLIC = {"pid": "u", "name": "s", "uid": "u", "user": "s", "inode_count": "u", "traffic_stats": "a{sv}",
           "total": "a{sv}"}
 PRIVATE = {"exe": "s", "cgroup": "s", "inodes": "at"}
 STATS = {"in", "out", "in_rate", "out_rate", "input_ewma", "output_ewma"}
 TOTAL = {"in", "out", "packets_in", "packets_out", "since_usec"}
-
-
-@contextlib.contextmanager
-def busy(build):
-    """A daemon beside a process that has moved 20 datagrams over loopback; both are given, and the process's peer."""
-    with hosts(1) as (a,), daemon_on(a, build) as daemon, traffic(a) as client, traffic(a) as server:
-        server.tell("udp", "s", "127.0.0.1", 7000)
-        client.tell("udp", "c", "127.0.0.1", 0)
-        move(client)
-        daemon.settled()
-        yield daemon, client
-
-
-def move(client):
-    client.tell("send", "c", "127.0.0.1", 7000, 20, 1000)
 
 
 def busctl_json(daemon, method, *arguments):
@@ -90,18 +73,6 @@ def test_errors(build):
             assert all(word in result.stderr for word in words), (call, result.stderr)
         failed = daemon.ctl("show", "4194304", check=False, stderr=subprocess.PIPE)
         assert failed.returncode == 1 and "No traffic of process 4194304" in failed.stderr, failed
-
-
-def read_until(stream, pattern):
-    """Lines of a running program up to one that matches, which is given."""
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        if select.select([stream], [], [], end - time.monotonic())[0]:
-            line = stream.readline()
-            assert line, "the program has ended"
-            if re.search(pattern, line):
-                return line
-    raise AssertionError(f"nothing like {pattern} came")
 
 
 def test_gdbus_signals(build):

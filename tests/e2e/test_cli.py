@@ -87,8 +87,8 @@ def test_usage(build):
 
 def test_no_daemon(build):
     """No daemon, no bus: one line that says what to do."""
-    with private_bus() as address:
-        result = run(f"{build}/netflowctl", env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": address})
+    with private_bus() as bus:
+        result = run(f"{build}/netflowctl", env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
         assert result.returncode == 1 and "systemctl start netflowd" in result.stderr, result
         assert result.stderr.count("\n") == 1, result
     result = run(f"{build}/netflowctl", env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"})
