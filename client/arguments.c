@@ -96,13 +96,13 @@ static bool read_verb(int n, char **words, struct arguments *arguments) {
                 print_unknown_verb(words[0]);
                 return false;
         }
-        if (arguments->verb->argument) {
+        if (arguments->verb->argument && (n > 1 || arguments->verb->argument[0] != '[')) {
                 if (n < 2) {
                         (void) fail("%s needs a %s; see --help", arguments->verb->name,
                                     arguments->verb->argument);
                         return false;
                 }
-                if (!read_number(arguments->verb->argument, words[1], 1, UINT32_MAX, &arguments->pid))
+                if (!read_number("PID", words[1], 1, UINT32_MAX, &arguments->pid))
                         return false;
                 taken = 2;
         }

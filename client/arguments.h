@@ -9,7 +9,7 @@ struct verb;
 /* What the command line asks for. */
 struct arguments {
         const struct verb *verb;
-        uint32_t pid;    /* of `show` */
+        uint32_t pid;    /* of `show` and `flows`; 0: none named */
         uint32_t limit;  /* rows of the rank; 0: all */
         uint32_t recent; /* window, seconds */
         uint32_t watch;  /* seconds between repetitions; 0: once */

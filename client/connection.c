@@ -6,11 +6,15 @@
 #include <string.h>
 
 #include "dbus/org.netflowd1.h"
+#include "password_agent.h"
 #include "standalone.h"
 #include "util.h"
 
 /* An answer takes milliseconds: who takes longer than this is not going to. */
 #define CALL_TIMEOUT_USEC 10000000u
+
+/* Unless somebody has to find their password. */
+#define ASK_TIMEOUT_USEC 300000000u
 
 int connection_open_system(struct connection *ret_connection) {
         struct connection connection = {.destination = NETFLOWD_BUS_NAME};
@@ -35,11 +39,21 @@ static bool is_broken(int r) {
         return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE;
 }
 
+/* The name is known to the bus, but nobody has it, and it could not be started. */
+static bool could_not_start(const sd_bus_error *error) {
+        static const char *const prefixes[] = {"org.freedesktop.systemd1.", "org.freedesktop.DBus.Error.Spawn."};
+
+        for (size_t i = 0; i < ELEMENTSOF(prefixes); i++)
+                if (error->name && strncmp(error->name, prefixes[i], strlen(prefixes[i])) == 0)
+                        return true;
+        return false;
+}
+
 static int fail_call(const struct connection *connection, const sd_bus_error *error, int r) {
         if (is_broken(r) && connection->child > 0 && standalone_has_failed(connection->child))
                 return EXIT_FAILURE; /* it has said why */
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
-            sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+            sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) || could_not_start(error))
                 return fail("netflowd is not running: systemctl start netflowd, or use --standalone");
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
                 return fail("access denied: %s", error->message);
@@ -53,9 +67,14 @@ static int fail_call(const struct connection *connection, const sd_bus_error *er
 
 static int call(struct connection *connection, sd_bus_message *message, sd_bus_message **ret_reply) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        bool ask = connection->may_ask && connection->destination;
+        pid_t agent = ask ? password_agent_start() : 0;
         int r;
 
-        r = sd_bus_call(connection->bus, message, CALL_TIMEOUT_USEC, &error, ret_reply);
+        if (ask)
+                (void) sd_bus_message_set_allow_interactive_authorization(message, 1);
+        r = sd_bus_call(connection->bus, message, ask ? ASK_TIMEOUT_USEC : CALL_TIMEOUT_USEC, &error, ret_reply);
+        password_agent_stop(agent);
         return r < 0 ? fail_call(connection, &error, r) : 0;
 }
 

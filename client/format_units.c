@@ -37,3 +37,25 @@ char *format_rate(uint64_t bytes_per_second, char text[UNITS_MAX]) {
         strcat(text, "/s"); /* at most 9 characters stand before it */
         return text;
 }
+
+char *format_span(uint64_t usec, char text[UNITS_MAX]) {
+        static const struct {
+                uint64_t seconds;
+                const char *name;
+        } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+        uint64_t seconds = usec / 1000000;
+        size_t i = 0;
+
+        if (seconds == 0) {
+                (void) snprintf(text, UNITS_MAX, "%" PRIu64 "ms", usec / 1000);
+                return text;
+        }
+        while (i + 1 < ELEMENTSOF(units) && seconds < units[i].seconds)
+                i++;
+        (void) snprintf(text, UNITS_MAX, "%" PRIu64 "%s", seconds / units[i].seconds, units[i].name);
+        seconds %= units[i].seconds;
+        if (i + 1 < ELEMENTSOF(units) && seconds >= units[i + 1].seconds)
+                (void) snprintf(text + strlen(text), UNITS_MAX - strlen(text), " %" PRIu64 "%s",
+                                seconds / units[i + 1].seconds, units[i + 1].name);
+        return text;
+}

@@ -22,7 +22,7 @@ static int run_once(struct connection *connection, const struct arguments *argum
 static int run(struct connection *connection, const struct arguments *arguments) {
         int status;
 
-        if (arguments->standalone && !arguments->verb->live) {
+        if (arguments->standalone && !(arguments->verb->flags & VERB_LIVE)) {
                 status = standalone_measure(connection, arguments->recent);
                 if (status != EXIT_SUCCESS)
                         return status;
@@ -48,6 +48,7 @@ int main(int argc, char **argv) {
         status = arguments.standalone ? standalone_open(&connection) : connection_open_system(&connection);
         if (status != EXIT_SUCCESS)
                 return status;
+        connection.may_ask = arguments.verb->flags & VERB_MAY_ASK;
         status = run(&connection, &arguments);
         connection_close(&connection);
         return status;

@@ -41,7 +41,7 @@ void output_begin(struct output *output, const struct arguments *arguments) {
         *output = (struct output){.colour = terminal && !getenv("NO_COLOR")};
         if (terminal && arguments->watch > 0 && !arguments->json)
                 (void) fputs("\033[H\033[2J", stdout);
-        if (!terminal || arguments->no_pager || arguments->watch > 0 || arguments->verb->live ||
+        if (!terminal || arguments->no_pager || arguments->watch > 0 || arguments->verb->flags & VERB_LIVE ||
             (pager && !*pager) || pipe(fds) < 0)
                 return;
         (void) fflush(stdout);

@@ -36,6 +36,31 @@ static void print_service(struct json_object *properties) {
                     json_object_get_uint64(property(properties, NETFLOWD_PROPERTY_PACKETS_DROPPED)));
 }
 
+static uint64_t limit(struct json_object *limits, const char *key, bool *ret_known) {
+        struct json_object *value = property(limits, key);
+
+        *ret_known = value != NULL;
+        return json_object_get_uint64(value);
+}
+
+/* Only what is known is shown: without a cgroup there is no line at all. */
+static void print_limits(struct json_object *properties) {
+        struct json_object *limits = property(properties, NETFLOWD_PROPERTY_LIMITS);
+        char used[UNITS_MAX], most[UNITS_MAX], held[UNITS_MAX];
+        bool has_quota, has_throttled, has_max, has_current;
+        uint64_t quota = limit(limits, NETFLOWD_LIMIT_CPU_QUOTA, &has_quota),
+                 throttled = limit(limits, NETFLOWD_LIMIT_THROTTLED, &has_throttled),
+                 max = limit(limits, NETFLOWD_LIMIT_MEMORY_MAX, &has_max),
+                 current = limit(limits, NETFLOWD_LIMIT_MEMORY_CURRENT, &has_current);
+
+        if (has_quota)
+                print_value("CPU quota", "%.4g %% of a processor, held up for %s in all",
+                            (double) quota / 10000.0, has_throttled ? format_span(throttled, held) : "-");
+        if (has_current || has_max)
+                print_value("Memory", "%s used, limit %s", has_current ? format_bytes(current, used) : "-",
+                            has_max ? format_bytes(max, most) : "none");
+}
+
 static void print_devices(struct json_object *properties) {
         struct json_object *devices = property(properties, NETFLOWD_PROPERTY_DEVICES);
         size_t n = devices ? json_object_array_length(devices) : 0;
@@ -114,6 +139,7 @@ int verb_status(struct connection *connection, const struct arguments *arguments
         else {
                 print_service(properties);
                 print_devices(properties);
+                print_limits(properties);
                 r = print_ledger(properties);
         }
         json_object_put(properties);

@@ -11,14 +11,18 @@
 typedef int (*verb_function)(struct connection *connection, const struct arguments *arguments,
                              const struct output *output);
 
+enum {
+        VERB_LIVE = 1 << 0,    /* shows or does what happens now: no window to measure first, no pager */
+        VERB_MAY_ASK = 1 << 1, /* polkit may ask for a password */
+};
+
 /* One table is dispatch and help. */
 struct verb {
         const char *name;
-        const char *argument; /* what it takes, for the help; NULL: nothing */
+        const char *argument; /* what it takes, for the help, in brackets when it may be left out; NULL: nothing */
         const char *help;
         verb_function run;
-        bool live; /* shows what happens, when it happens: no window to measure first, no pager, nothing to
-                      repeat */
+        unsigned flags; /* VERB_… */
 };
 
 extern const struct verb verbs[]; /* the first is the default; ends with an empty name */
@@ -27,5 +31,10 @@ int verb_rank(struct connection *connection, const struct arguments *arguments, 
 int verb_show(struct connection *connection, const struct arguments *arguments, const struct output *output);
 int verb_status(struct connection *connection, const struct arguments *arguments,
                 const struct output *output);
+int verb_flows(struct connection *connection, const struct arguments *arguments,
+               const struct output *output);
+int verb_start(struct connection *connection, const struct arguments *arguments,
+               const struct output *output);
+int verb_stop(struct connection *connection, const struct arguments *arguments, const struct output *output);
 int verb_monitor(struct connection *connection, const struct arguments *arguments,
                  const struct output *output);
