@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <pcap/pcap.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "source/source.h"
+
+/* Setting up and reading a live capture, in the cheapest correct way there is: what all sources of live
+ * packets share. */
+
+/* All interfaces: LINUX_SLL2 headers name interface and direction. */
+#define PCAP_ANY "any"
+
+struct pcap_handle_config {
+        const char *device;
+        int snaplen; /* bytes of each packet; it only helps with a filter */
+        size_t ring_bytes;
+        const char *filter; /* pcap-filter(7), on top of "ip or ip6"; NULL: none */
+};
+
+/* Opens it, non-blocking. Returns 0 or a negative errno with *ret_error: -EPERM without CAP_NET_RAW, -ENODEV,
+ * -ENETDOWN, -EINVAL for a filter that does not compile. */
+int pcap_handle_open(const struct pcap_handle_config *config, pcap_t **ret_handle,
+                     struct source_error *ret_error);
+
+/* For _cleanup_ too. NULL: nothing to do. */
+void pcap_handle_close(pcap_t **handle);
+
+/* pcap_dispatch(3PCAP). Returns how many packets that were, or a negative errno with *ret_error. */
+int pcap_handle_dispatch(pcap_t *handle, const char *device, int max_packets, pcap_handler handler,
+                         u_char *userdata, struct source_error *ret_error);
+
+/* The stamp of a packet, CLOCK_REALTIME in µs. */
+uint64_t pcap_usec(const struct pcap_pkthdr *header);
+
+/* What the kernel had no room for, in 64 bits: pcap_stats(3PCAP) has 32, which wrap. Zero-initialised. */
+struct drop_counter {
+        uint64_t dropped;
+        u_int last;
+};
+
+/* Takes in what came since, and returns all. */
+uint64_t drop_counter_read(struct drop_counter *counter, pcap_t *handle);
