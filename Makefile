@@ -169,6 +169,13 @@ SYSUSERS_DIR ?= $(PREFIX)/lib/sysusers.d
 BUS_DIR      ?= $(PREFIX)/share/dbus-1
 POLICY_DIR   ?= $(if $(filter /usr,$(PREFIX)),/usr/share,/etc)/dbus-1/system.d
 POLKIT_DIR   ?= /usr/share/polkit-1/actions
+MAN_DIR      ?= $(PREFIX)/share/man
+manual_pages := $(sort $(wildcard $(foreach folder,daemon client dbus,$(folder)/*.[1-8])))
+
+define newline
+
+
+endef
 
 # One line a file: mode, what is installed, where.
 define installed_files
@@ -179,7 +186,8 @@ define installed_files
 644 dbus/org.netflowd1.Manager.xml       $(BUS_DIR)/interfaces/org.netflowd1.Manager.xml
 644 dbus/org.netflowd1.service           $(BUS_DIR)/system-services/org.netflowd1.service
 644 dbus/org.netflowd1.conf              $(POLICY_DIR)/org.netflowd1.conf
-644 dbus/org.netflowd1.policy            $(POLKIT_DIR)/org.netflowd1.policy
+644 dbus/org.netflowd1.policy            $(POLKIT_DIR)/org.netflowd1.policy\
+$(foreach page,$(manual_pages),$(newline)644 $(page) $(MAN_DIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 endef
 export installed_files
 
