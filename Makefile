@@ -21,7 +21,7 @@ BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libsystemd-dev libjs
                   libsmartcols-dev libxxhash-dev iproute2
 TEST_PACKAGES  := clang libclang-rt-14-dev libcmocka-dev dbus dbus-bin libglib2.0-bin systemd python3 \
                   python3-dbus python3-gi iperf3 curl nginx-light nftables procps util-linux debootstrap \
-                  systemd-container qemu-system-x86 e2fsprogs
+                  systemd-container qemu-system-x86 e2fsprogs groff-base mandoc
 
 LIBRARIES := libpcap libsystemd json-c libmnl smartcols libxxhash
 ifeq ($(filter help clean deps test-deps run check uninstall print-%,$(MAKECMDGOALS)),)

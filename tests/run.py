@@ -74,6 +74,7 @@ def tests_of(build):
     yield "static", "layers", [str(TESTS / "layers.py"), build], run_one
     yield "static", "introspection", ["sh", "-c", f"{build}/netflowd --bus-introspect | "
                                                   "diff dbus/org.netflowd1.Manager.xml -"], run_one
+    yield "static", "manual", [str(TESTS / "manual.py"), build], run_one
     for path in sorted(pathlib.Path(build, "tests/fuzz").glob("fuzz-*")):
         if os.access(path, os.X_OK) and not path.suffix:
             yield "fuzz", path.name, [str(TESTS / "fuzz/replay"), str(path)], run_one
