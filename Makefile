@@ -177,6 +177,9 @@ define newline
 
 endef
 
+# Folders that are not ours to remove, although they may be empty: what file-hierarchy(7) has, and the bus.
+kept_folders := / /etc /usr $(addprefix $(PREFIX),/bin /sbin /lib /share /share/man) $(PREFIX) /etc/dbus-1/system.d
+
 # One line a file: mode, what is installed, where.
 define installed_files
 755 $(BUILD)/netflowd                    $(PREFIX)/sbin/netflowd
@@ -209,7 +212,9 @@ endif
 	@printf '%s\n' "$$installed_files" | while read -r mode file path; do \
 	  echo "  REMOVE  $(DESTDIR)$$path"; \
 	  rm -f "$(DESTDIR)$$path" || exit; \
-	  rmdir -p --ignore-fail-on-non-empty "$$(dirname "$(DESTDIR)$$path")" 2>/dev/null || true; done
+	  folder=$$(dirname "$$path"); \
+	  while case " $(kept_folders) " in *" $$folder "*) false;; esac && rmdir "$(DESTDIR)$$folder" 2>/dev/null; do \
+	    folder=$$(dirname "$$folder"); done; done
 ifeq ($(DESTDIR),)
 	@systemd/after-uninstall
 endif
