@@ -62,6 +62,10 @@ static int evict_one(struct flow_table *table) {
         return -ENOSPC;
 }
 
+const struct flow *flow_table_find(const struct flow_table *table, const struct flow_key *key) {
+        return hash_table_find(table->flows, key);
+}
+
 int flow_table_get(struct flow_table *table, const struct flow_key *key, struct flow **ret_flow) {
         struct flow *flow = hash_table_find(table->flows, key);
 

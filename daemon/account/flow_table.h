@@ -50,6 +50,9 @@ int flow_table_new(uint32_t max_flows, struct flow_table **ret_table);
 void flow_table_free(struct flow_table *table);
 DEFINE_CLEANUP(struct flow_table *, flow_table_free)
 
+/* The flow with that key; NULL: there is none. */
+const struct flow *flow_table_find(const struct flow_table *table, const struct flow_key *key);
+
 /* The flow with that key, made where it is not there yet. Returns 0; -ENOSPC when all flows in the table
  * wait to be settled; -ENOMEM. */
 int flow_table_get(struct flow_table *table, const struct flow_key *key, struct flow **ret_flow);

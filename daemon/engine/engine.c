@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "engine/engine_internal.h"
@@ -11,7 +12,7 @@
  * block's timeout and a drain, with some slack). */
 #define CLOSE_DELAY_USEC (250 * USEC_PER_MSEC)
 
-/* Packets per drain when a capture ends: as long as it gives that many there are more. */
+/* Packets per drain when a capture ends. */
 #define STOP_PACKETS 32768
 
 #define SCAN_INTERVAL_USEC (250 * USEC_PER_MSEC)
@@ -182,14 +183,18 @@ void engine_finish(struct engine *engine) {
 }
 
 void engine_stop(struct engine *engine) {
+        const uint64_t end = clock_usec(CLOCK_MONOTONIC) + READ_BEHIND_USEC;
         struct source_error error;
-        int n;
+        uint64_t now;
 
         if (!engine->source)
                 return;
-        do
-                n = engine_drain(engine, STOP_PACKETS, &error);
-        while (n >= STOP_PACKETS);
+        while (engine->source && (now = clock_usec(CLOCK_MONOTONIC)) < end) {
+                struct pollfd more = {.fd = engine_fd(engine), .events = POLLIN};
+
+                (void) poll(&more, 1, (int) ((end - now) / USEC_PER_MSEC) + 1);
+                (void) engine_drain(engine, STOP_PACKETS, &error);
+        }
         engine_finish(engine);
         if (engine->source)
                 close_source(engine);
@@ -227,6 +232,10 @@ uint64_t engine_now(const struct engine *engine) {
         if (engine->config.savefile) /* the second of its last packet is over */
                 return engine->packet_clock + USEC_PER_SEC;
         return clock_usec(CLOCK_REALTIME) - CLOSE_DELAY_USEC;
+}
+
+const struct interfaces *engine_interfaces(const struct engine *engine) {
+        return engine->interfaces;
 }
 
 const struct books *engine_books(const struct engine *engine) {

@@ -7,6 +7,7 @@
 #include "account/books.h"
 #include "owner/owner_lookup.h"
 #include "source/source.h"
+#include "util/clock.h"
 #include "util/macros.h"
 
 struct engine_config {
@@ -49,7 +50,12 @@ void engine_expire(struct engine *engine);
 /* Settles what still waits for an owner without waiting on: for the end of a capture. */
 void engine_finish(struct engine *engine);
 
-/* Closes the source, having read and settled what it still had. The books stay. */
+/* What was on the wire this long ago can be read: the kernel hands over a block of its ring after 40 ms
+ * (BLOCK_TIMEOUT_MSEC in pcap_handle.c). */
+#define READ_BEHIND_USEC (60 * USEC_PER_MSEC)
+
+/* Closes the source, having read and settled what was on the wire until now, which takes READ_BEHIND_USEC.
+ * The books stay. */
 void engine_stop(struct engine *engine);
 
 /* Opens the source again after an error or a stop. Returns as engine_new(). */
@@ -70,6 +76,9 @@ bool engine_pending(const struct engine *engine);
  * still holds back of a second that has just ended is in; for a savefile, the packets' own clock. */
 uint64_t engine_now(const struct engine *engine);
 
+/* Who we are; good as long as the engine. */
+const struct interfaces *engine_interfaces(const struct engine *engine);
+
 const struct books *engine_books(const struct engine *engine);
 const char *engine_backend(const struct engine *engine);
 const char *engine_owners(const struct engine *engine);     /* the owner lookup; "none" with a savefile */
@@ -88,3 +97,6 @@ struct process *engine_next_process(struct engine *engine, uint32_t *cursor);
 /* Reads name, state and sockets of a process anew, where it is alive. */
 void engine_refresh(struct engine *engine, struct process *process);
 struct process *engine_find_pid(struct engine *engine, uint32_t pid);
+
+/* Who that pid is now, in the books or not. Returns 0, or -ESRCH where there is no such process. */
+int engine_identify(const struct engine *engine, uint32_t pid, struct process_id *ret_id);

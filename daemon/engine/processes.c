@@ -29,6 +29,18 @@ static bool same_process(struct engine *engine, const struct process *process) {
                info.id.start_ticks == process->id.start_ticks && info.state != 'Z' && info.state != 'X';
 }
 
+int engine_identify(const struct engine *engine, uint32_t pid, struct process_id *ret_id) {
+        struct process_info info = {};
+        int r;
+
+        r = process_read_stat(proc_root(engine), pid, &info);
+        if (r < 0)
+                return -ESRCH;
+        *ret_id = info.id;
+        process_info_done(&info);
+        return 0;
+}
+
 static void make_valid(struct process_info *info) {
         char *const texts[] = {info->name, info->exe, info->cgroup, info->unit};
 

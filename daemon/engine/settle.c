@@ -14,10 +14,6 @@
 /* A UDP socket that is gone had what moved within this long of when it was last seen: two drains and a bit. */
 #define JUST_SEEN_USEC (250 * USEC_PER_MSEC)
 
-/* What was on the wire this long ago has been read: the kernel hands over a block of its ring after 40 ms
- * (BLOCK_TIMEOUT_MSEC in pcap_live.c). */
-#define READ_BEHIND_USEC (60 * USEC_PER_MSEC)
-
 /* Start times of processes come in 1/100 s (proc(5)), cut off, and are turned into wall clock time with a
  * clock reading each: a process may seem to have started this much before or after it did. */
 #define START_SLACK_USEC (20 * USEC_PER_MSEC)

@@ -9,6 +9,9 @@
 /* Always a filter: without one the kernel copies whole packets. */
 #define BASE_FILTER "ip or ip6"
 
+/* Longer ones only come from somebody who tries what happens. */
+#define FILTER_MAX 16384u
+
 /* How long the kernel may hold back a block of packets that is not full: a part of the interval the ring is
  * drained in, so that a packet waits for little more than one of these. Never immediate mode, which wakes us
  * for each. */
@@ -41,21 +44,42 @@ static int errno_of(int status) {
         }
 }
 
-/* What the user asked for must not be read together with ours: "tcp or udp" is one operand. */
+/* Compiles it, for the handle's link type; an error is told in libpcap's own words. */
+static int try_filter(pcap_t *handle, const char *text, struct bpf_program *ret_program,
+                      struct source_error *ret_error) {
+        if (pcap_compile(handle, ret_program, text, 1, PCAP_NETMASK_UNKNOWN) >= 0)
+                return 0;
+        (void) snprintf(ret_error->text, sizeof(ret_error->text), "filter \"%.200s\": %s", text,
+                        pcap_geterr(handle));
+        return -EINVAL;
+}
+
+/* What the user asked for must not be read together with ours: "tcp or udp" is one operand, and "tcp) or (udp"
+ * is none at all, which is why it has to compile alone first. */
 static int compile_filter(pcap_t *handle, const char *filter, struct source_error *ret_error) {
         _cleanup_free_ char *text = NULL;
         struct bpf_program program;
         int r;
 
+        if (filter && strlen(filter) > FILTER_MAX) {
+                (void) snprintf(ret_error->text, sizeof(ret_error->text),
+                                "the filter has %zu characters, but may have at most %u", strlen(filter),
+                                FILTER_MAX);
+                return -EINVAL;
+        }
+        if (filter) {
+                r = try_filter(handle, filter, &program, ret_error);
+                if (r < 0)
+                        return r;
+                pcap_freecode(&program);
+        }
         if (asprintf(&text, filter ? "(" BASE_FILTER ") and (%s)" : BASE_FILTER "%s", filter ?: "") < 0) {
                 text = NULL; /* undefined then: asprintf(3) */
                 return -ENOMEM;
         }
-        if (pcap_compile(handle, &program, text, 1, PCAP_NETMASK_UNKNOWN) < 0) {
-                (void) snprintf(ret_error->text, sizeof(ret_error->text), "filter \"%s\": %s", text,
-                                pcap_geterr(handle));
-                return -EINVAL;
-        }
+        r = try_filter(handle, text, &program, ret_error);
+        if (r < 0)
+                return r;
         r = pcap_setfilter(handle, &program);
         pcap_freecode(&program);
         if (r < 0) {
