@@ -20,7 +20,7 @@ VERSION := 0.1.0
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libsystemd-dev libjson-c-dev libmnl-dev \
                   libsmartcols-dev libxxhash-dev iproute2
 TEST_PACKAGES  := clang libclang-rt-14-dev libcmocka-dev dbus dbus-bin libglib2.0-bin systemd python3 \
-                  python3-dbus python3-gi iperf3 curl nginx-light nftables procps util-linux debootstrap \
+                  python3-dbus python3-gi iperf3 curl nginx-light nftables tcpdump wireshark-common procps util-linux debootstrap \
                   systemd-container qemu-system-x86 e2fsprogs groff-base mandoc
 
 LIBRARIES := libpcap libsystemd json-c libmnl smartcols libxxhash
@@ -46,8 +46,9 @@ client_libs := $(shell pkg-config --libs libsystemd json-c smartcols 2>/dev/null
 # All of the daemon but main.c is one library: tests and fuzzers link exactly what ships. The client likewise.
 sources_in   = $(sort $(filter-out %/main.c,$(wildcard $(1)/*.c $(1)/*/*.c)))
 objects      = $(patsubst %.c,$(BUILD)/%.o,$(1))
-daemon_objs := $(call objects,$(call sources_in,daemon))
-client_objs := $(call objects,$(call sources_in,client))
+shared_objs := $(call objects,$(wildcard dbus/*.c))
+daemon_objs := $(call objects,$(call sources_in,daemon)) $(shared_objs)
+client_objs := $(call objects,$(call sources_in,client)) $(shared_objs)
 unit_srcs   := $(sort $(wildcard tests/unit/test-*.c))
 unit_tests  := $(patsubst %.c,$(BUILD)/%,$(unit_srcs))
 support_objs := $(call objects,$(sort $(wildcard tests/support/*.c)))
@@ -67,7 +68,7 @@ help:
 	@echo 'make tests           build the unit tests;  $(BUILD)/tests/unit/test-… runs one'
 	@echo 'make fuzzers         build the fuzzers (CC=clang)'
 	@echo 'make install         into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX);  make uninstall takes it out again'
-	@echo 'make introspection   write dbus/org.netflowd1.Manager.xml anew from the vtable'
+	@echo 'make introspection   write dbus/org.netflowd1.Manager.xml and the page's anew from the vtable'
 	@echo 'make clean           remove $(BUILD)/'
 	@echo 'Settings: BUILD= CC= CFLAGS= SANITIZE=address,undefined WERROR=1 DESTDIR= PREFIX='
 
@@ -82,7 +83,7 @@ FORCE:
 $(BUILD)/%.o: %.c $(BUILD)/settings
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
-	@$(CC) $(ALL_CFLAGS) $(ALL_CPPFLAGS) $(if $(filter client/%,$<),,-Idaemon) \
+	@$(CC) $(ALL_CFLAGS) $(ALL_CPPFLAGS) $(if $(filter client/% dbus/%,$<),,-Idaemon) \
 	  $(if $(filter tests/%,$<),-Itests -Iclient) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libnetflowd.a: $(daemon_objs)
@@ -101,7 +102,7 @@ $(BUILD)/netflowctl: $(BUILD)/client/main.o $(BUILD)/libnetflowctl.a
 
 compile_commands.json: Makefile
 	@printf '[\n' > $@
-	@for f in $(call sources_in,daemon) daemon/main.c $(call sources_in,client) client/main.c $(unit_srcs); do \
+	@for f in $(call sources_in,daemon) daemon/main.c $(call sources_in,client) client/main.c $(wildcard dbus/*.c) $(unit_srcs); do \
 	  printf '%s{"directory": "%s", "file": "%s", "command": "%s -std=gnu17 -D_GNU_SOURCE -I. -Idaemon -c %s"}' \
 	    "$$sep" "$(CURDIR)" "$$f" "$(CC)" "$$f"; sep=',\n'; done | sed 's/,\\n/,\n/g' >> $@
 	@printf '\n]\n' >> $@
@@ -157,6 +158,7 @@ check: test-deps
 introspection: $(BUILD)/netflowd
 	$(BUILD)/netflowd --bus-introspect > dbus/org.netflowd1.Manager.xml.new
 	mv dbus/org.netflowd1.Manager.xml.new dbus/org.netflowd1.Manager.xml
+	tests/manual.py --write-interface
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
