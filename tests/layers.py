@@ -18,9 +18,10 @@ ALLOWED = {
     "daemon/account": {"util", "model"},
     "daemon/limits": {"util"},
     "daemon/engine": {"util", "model", "source", "owner", "account"},
-    "daemon/bus": {"util", "model", "source", "owner", "account", "limits", "engine"},
-    "daemon/manager": {"util", "model", "source", "owner", "account", "limits", "engine", "bus"},
-    "daemon": {"util", "model", "source", "owner", "account", "limits", "engine", "bus", "manager"},  # main.c
+    "daemon/store": {"util", "model", "source", "account", "engine"},
+    "daemon/bus": {"util", "model", "source", "owner", "account", "limits", "engine", "store"},
+    "daemon/manager": {"util", "model", "source", "owner", "account", "limits", "engine", "store", "bus"},
+    "daemon": {"util", "model", "source", "owner", "account", "limits", "engine", "store", "bus", "manager"},  # main.c
     "client": set(),
     "dbus": set(),
 }
