@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dbus/org.netflowd1.h"
+#include "dbus/units.h"
 #include "util.h"
 #include "verbs.h"
 
@@ -13,6 +14,11 @@ enum {
         OPTION_LIMIT = 256,
         OPTION_RECENT,
         OPTION_WATCH,
+        OPTION_PID,
+        OPTION_UNIT,
+        OPTION_FILTER,
+        OPTION_TIMEOUT,
+        OPTION_MAX_SIZE,
         OPTION_JSON,
         OPTION_STANDALONE,
         OPTION_NO_LEGEND,
@@ -34,6 +40,12 @@ static const struct described_option {
          "over the last SEC seconds, 1 to 300 (default 3)"},
         {"watch", optional_argument, OPTION_WATCH, "[SEC]",
          "again every SEC seconds (default 1), until Ctrl-C"},
+        {"write", required_argument, 'w', "FILE", "pcap: write there; -: standard output"},
+        {"pid", required_argument, OPTION_PID, "PID", "pcap: only packets of this process"},
+        {"unit", required_argument, OPTION_UNIT, "UNIT", "pcap: only packets of this systemd unit"},
+        {"filter", required_argument, OPTION_FILTER, "EXPR", "pcap: only packets that match (pcap-filter(7))"},
+        {"timeout", required_argument, OPTION_TIMEOUT, "SPAN", "pcap: for so long, such as 90s or 5min"},
+        {"max-size", required_argument, OPTION_MAX_SIZE, "SIZE", "pcap: until the file is as large, such as 10M"},
         {"json", no_argument, OPTION_JSON, NULL, "JSON instead of a table"},
         {"standalone", no_argument, OPTION_STANDALONE, NULL,
          "measure now, with a netflowd of its own; needs root"},
@@ -50,7 +62,7 @@ static void print_help(void) {
                 printf("  %-8s %-9s %s\n", verb->name, verb->argument ? verb->argument : "", verb->help);
         puts("\nOptions:");
         for (size_t i = 0; i < ELEMENTSOF(described); i++)
-                printf("  --%-10s %-6s %s\n", described[i].name,
+                printf("  %s --%-10s %-5s %s\n", described[i].value == 'w' ? "-w," : "   ", described[i].name,
                        described[i].argument ? described[i].argument : "", described[i].help);
 }
 
@@ -106,6 +118,10 @@ static bool read_verb(int n, char **words, struct arguments *arguments) {
                         return false;
                 taken = 2;
         }
+        if (arguments->verb->run == verb_pcap && !arguments->write) {
+                (void) fail("pcap needs -w FILE; -w - is standard output");
+                return false;
+        }
         if (taken < n) {
                 (void) fail("unexpected argument %s; see --help", words[taken]);
                 return false;
@@ -122,6 +138,26 @@ static bool read_watch(int argc, char **argv, struct arguments *arguments) {
         return read_number("--watch", text ? text : "1", 1, 86400, &arguments->watch);
 }
 
+static bool read_span(const char *what, const char *text, uint64_t *ret_usec) {
+        if (parse_span(text, ret_usec) < 0 || *ret_usec == 0) {
+                (void) fail("%s is %s, but must be a span of time such as 90s or 5min", what, text);
+                return false;
+        }
+        if (*ret_usec == UNITS_INFINITY)
+                *ret_usec = 0;
+        return true;
+}
+
+static bool read_size(const char *what, const char *text, uint64_t *ret_bytes) {
+        if (parse_size(text, ret_bytes) < 0 || *ret_bytes == 0) {
+                (void) fail("%s is %s, but must be a size in bytes such as 500K or 10M", what, text);
+                return false;
+        }
+        if (*ret_bytes == UNITS_INFINITY)
+                *ret_bytes = 0;
+        return true;
+}
+
 /* Returns -1 to go on, or an exit status. */
 static int read_option(int option, int argc, char **argv, struct arguments *arguments) {
         switch (option) {
@@ -134,6 +170,21 @@ static int read_option(int option, int argc, char **argv, struct arguments *argu
                                : EXIT_USAGE;
         case OPTION_WATCH:
                 return read_watch(argc, argv, arguments) ? -1 : EXIT_USAGE;
+        case OPTION_PID:
+                return read_number("--pid", optarg, 1, UINT32_MAX, &arguments->pid) ? -1 : EXIT_USAGE;
+        case OPTION_UNIT:
+                arguments->unit = optarg;
+                return -1;
+        case OPTION_FILTER:
+                arguments->filter = optarg;
+                return -1;
+        case 'w':
+                arguments->write = optarg;
+                return -1;
+        case OPTION_TIMEOUT:
+                return read_span("--timeout", optarg, &arguments->timeout_usec) ? -1 : EXIT_USAGE;
+        case OPTION_MAX_SIZE:
+                return read_size("--max-size", optarg, &arguments->max_bytes) ? -1 : EXIT_USAGE;
         case OPTION_JSON:
                 arguments->json = true;
                 return -1;
@@ -167,7 +218,7 @@ bool arguments_read(int argc, char **argv, struct arguments *ret_arguments, int 
                 options[i] = (struct option){.name = described[i].name,
                                              .has_arg = described[i].has_argument,
                                              .val = described[i].value};
-        while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+        while ((option = getopt_long(argc, argv, "w:", options, NULL)) >= 0) {
                 *ret_status = read_option(option, argc, argv, &arguments);
                 if (*ret_status >= 0)
                         return false;

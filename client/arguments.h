@@ -9,10 +9,15 @@ struct verb;
 /* What the command line asks for. */
 struct arguments {
         const struct verb *verb;
-        uint32_t pid;    /* of `show` and `flows`; 0: none named */
+        uint32_t pid;    /* of `show`, `flows` and `pcap`; 0: none named */
         uint32_t limit;  /* rows of the rank; 0: all */
         uint32_t recent; /* window, seconds */
         uint32_t watch;  /* seconds between repetitions; 0: once */
+        const char *filter;    /* pcap-filter(7); NULL: none */
+        const char *write;     /* where `pcap` writes to; "-": standard output */
+        const char *unit;      /* of `pcap`; NULL: any */
+        uint64_t timeout_usec; /* 0: none */
+        uint64_t max_bytes;    /* of `pcap`; 0: no limit */
         bool json, standalone;
         bool no_legend, no_pager;
 };

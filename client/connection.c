@@ -65,7 +65,7 @@ static int fail_call(const struct connection *connection, const sd_bus_error *er
         return fail("%s", error->message ? error->message : strerror(-r));
 }
 
-static int call(struct connection *connection, sd_bus_message *message, sd_bus_message **ret_reply) {
+int connection_send(struct connection *connection, sd_bus_message *message, sd_bus_message **ret_reply) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         bool ask = connection->may_ask && connection->destination;
         pid_t agent = ask ? password_agent_start() : 0;
@@ -78,14 +78,18 @@ static int call(struct connection *connection, sd_bus_message *message, sd_bus_m
         return r < 0 ? fail_call(connection, &error, r) : 0;
 }
 
+int connection_new_call(struct connection *connection, sd_bus_message **ret_call, const char *method) {
+        return sd_bus_message_new_method_call(connection->bus, ret_call, connection->destination,
+                                              NETFLOWD_OBJECT_PATH, NETFLOWD_INTERFACE, method);
+}
+
 int connection_call(struct connection *connection, sd_bus_message **ret_reply, const char *method,
                     const char *types, ...) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
         va_list arguments;
         int r;
 
-        r = sd_bus_message_new_method_call(connection->bus, &message, connection->destination,
-                                           NETFLOWD_OBJECT_PATH, NETFLOWD_INTERFACE, method);
+        r = connection_new_call(connection, &message, method);
         if (r >= 0) {
                 va_start(arguments, types);
                 r = sd_bus_message_appendv(message, types, arguments);
@@ -93,7 +97,7 @@ int connection_call(struct connection *connection, sd_bus_message **ret_reply, c
         }
         if (r < 0)
                 return fail_call(connection, &SD_BUS_ERROR_NULL, r);
-        return call(connection, message, ret_reply);
+        return connection_send(connection, message, ret_reply);
 }
 
 int connection_get_properties(struct connection *connection, sd_bus_message **ret_reply) {
@@ -107,7 +111,7 @@ int connection_get_properties(struct connection *connection, sd_bus_message **re
                 r = sd_bus_message_append(message, "s", NETFLOWD_INTERFACE);
         if (r < 0)
                 return fail_call(connection, &SD_BUS_ERROR_NULL, r);
-        return call(connection, message, ret_reply);
+        return connection_send(connection, message, ret_reply);
 }
 
 int connection_check(struct connection *connection) {
@@ -121,8 +125,11 @@ static int on_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error
         const char *owner;
 
         (void) ret_error;
-        if (sd_bus_message_read(signal, "sss", NULL, NULL, &owner) >= 0 && *owner == '\0')
-                connection->gone = true;
+        if (sd_bus_message_read(signal, "sss", NULL, NULL, &owner) < 0 || *owner != '\0')
+                return 0;
+        connection->gone = true;
+        if (sd_bus_get_event(connection->bus))
+                (void) sd_event_exit(sd_bus_get_event(connection->bus), EXIT_FAILURE);
         return 0;
 }
 

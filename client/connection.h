@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
 
 /* To netflowd: over the system bus, or to one of our own over a socket pair. */
 struct connection {
@@ -25,6 +26,11 @@ void connection_close(struct connection *connection);
  * or EXIT_FAILURE. The caller unrefs *ret_reply. */
 int connection_call(struct connection *connection, sd_bus_message **ret_reply, const char *method,
                     const char *types, ...);
+
+/* The same in two steps, for arguments that need more than a format. connection_new_call() says nothing, and
+ * returns 0 or a negative errno; the caller unrefs *ret_call. */
+int connection_new_call(struct connection *connection, sd_bus_message **ret_call, const char *method);
+int connection_send(struct connection *connection, sd_bus_message *call, sd_bus_message **ret_reply);
 
 /* All properties, as a{sv}. As above. */
 int connection_get_properties(struct connection *connection, sd_bus_message **ret_reply);

@@ -33,6 +33,7 @@ int verb_status(struct connection *connection, const struct arguments *arguments
                 const struct output *output);
 int verb_flows(struct connection *connection, const struct arguments *arguments,
                const struct output *output);
+int verb_pcap(struct connection *connection, const struct arguments *arguments, const struct output *output);
 int verb_start(struct connection *connection, const struct arguments *arguments,
                const struct output *output);
 int verb_stop(struct connection *connection, const struct arguments *arguments, const struct output *output);

@@ -13,11 +13,14 @@
 #define NETFLOWD_METHOD_LIST_FLOWS       "ListFlows"
 #define NETFLOWD_METHOD_START_CAPTURE    "StartCapture"
 #define NETFLOWD_METHOD_STOP_CAPTURE     "StopCapture"
+#define NETFLOWD_METHOD_STORE_PCAP       "StorePcap"
+#define NETFLOWD_METHOD_STOP_PCAP        "StopPcap"
 
 #define NETFLOWD_SIGNAL_RANK_CHANGED      "RankChanged"
 #define NETFLOWD_SIGNAL_PROCESSES_CHANGED "ProcessesChanged"
 #define NETFLOWD_SIGNAL_CAPTURE_STARTED   "CaptureStarted"
 #define NETFLOWD_SIGNAL_CAPTURE_STOPPED   "CaptureStopped"
+#define NETFLOWD_SIGNAL_PCAP_STOPPED      "PcapStopped"
 
 #define NETFLOWD_PROPERTY_VERSION          "Version"
 #define NETFLOWD_PROPERTY_API_VERSION      "APIVersion"
@@ -34,12 +37,29 @@
 #define NETFLOWD_STOPPED_REQUESTED "requested"
 #define NETFLOWD_STOPPED_ERROR     "error"
 
+/* Why a recording ended, but for errors. */
+#define NETFLOWD_PCAP_REQUESTED   "requested"
+#define NETFLOWD_PCAP_TIMEOUT     "timeout"
+#define NETFLOWD_PCAP_SIZE        "size"
+#define NETFLOWD_PCAP_SLOW_READER "slow-reader"
+#define NETFLOWD_PCAP_CLOSED      "closed"
+#define NETFLOWD_PCAP_CALLER_GONE "caller-gone"
+#define NETFLOWD_PCAP_STOPPING    "stopping"
+
 /* polkit actions, see org.netflowd1.policy. */
 #define NETFLOWD_ACTION_INSPECT "org.netflowd1.inspect"
 #define NETFLOWD_ACTION_MANAGE  "org.netflowd1.manage"
 
 #define NETFLOWD_ERROR_NO_SUCH_PROCESS "org.netflowd1.Error.NoSuchProcess"
 #define NETFLOWD_ERROR_CAPTURE_FAILED  "org.netflowd1.Error.CaptureFailed"
+#define NETFLOWD_ERROR_NO_SUCH_RECORDING "org.netflowd1.Error.NoSuchRecording"
+
+/* Options of methods. */
+#define NETFLOWD_OPTION_FILTER    "filter"
+#define NETFLOWD_OPTION_PID       "pid"
+#define NETFLOWD_OPTION_UNIT      "unit"
+#define NETFLOWD_OPTION_TIMEOUT   "timeout_usec"
+#define NETFLOWD_OPTION_MAX_BYTES "max_bytes"
 
 /* Keys of a process, on the bus and in JSON. */
 #define NETFLOWD_KEY_PID           "pid"

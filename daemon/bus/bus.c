@@ -68,6 +68,9 @@ static int bus_new(const struct bus_config *config, uid_t peer_uid, struct bus *
         r = signals_new(&bus->signals);
         if (r < 0)
                 return r;
+        r = recordings_new(bus->config.store, &bus->recordings);
+        if (r < 0)
+                return r;
 
         *ret_bus = TAKE_PTR(bus);
         return 0;
@@ -76,6 +79,7 @@ static int bus_new(const struct bus_config *config, uid_t peer_uid, struct bus *
 void bus_free(struct bus *bus) {
         if (!bus)
                 return;
+        recordings_free(bus->recordings);
         callers_free(bus->callers);
         if (bus->connection) {
                 (void) sd_bus_detach_event(bus->connection);

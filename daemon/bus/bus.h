@@ -7,6 +7,7 @@
 
 #include "engine/engine.h"
 #include "limits/limits.h"
+#include "store/store.h"
 #include "util/macros.h"
 
 /* org.netflowd1.Manager on one connection: turns calls into questions to the engine, and answers into
@@ -17,6 +18,7 @@ struct bus;
 struct bus_config {
         struct engine *engine;
         const struct limits_reader *limits;
+        struct store *store;
 
         /* Called with userdata. Starting returns 0, also where it runs, or a negative errno with *ret_error;
          * stopping does nothing where it does not run. */
@@ -50,6 +52,12 @@ void bus_send_signals(struct bus *bus);
 /* Tell that the capture has started, or stopped (reason: NETFLOWD_STOPPED_…). */
 void bus_capture_started(struct bus *bus);
 void bus_capture_stopped(struct bus *bus, const char *reason);
+
+/* The word, or the sentence, for why a recording ended; as good as the result. */
+const char *bus_recording_reason(const struct store_result *result);
+
+/* Tells how a recording went that has ended. */
+void bus_recording_stopped(struct bus *bus, const struct store_result *result);
 
 /* The introspection XML of the object, from the vtable that serves it. The caller frees *ret_xml. Returns 0
  * or a negative errno. */

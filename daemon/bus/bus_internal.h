@@ -3,6 +3,7 @@
 
 #include "bus/bus.h"
 #include "bus/caller.h"
+#include "bus/recordings.h"
 #include "bus/signals.h"
 #include "owner/users.h"
 
@@ -12,6 +13,7 @@ struct bus {
         struct callers *callers;
         struct users *users;
         struct signals *signals;
+        struct recordings *recordings;
 };
 
 /* vtable.c: its userdata is the struct bus. */
@@ -20,11 +22,9 @@ extern const sd_bus_vtable bus_vtable[];
 /* The row of a process, or -ENXIO with *ret_error saying that there is none. */
 int bus_find_process(struct bus *bus, uint32_t pid, struct process **ret_process, sd_bus_error *ret_error);
 
-/* control.c and flow_list.c: handlers of it. */
+/* control.c, flow_list.c, store_methods.c: handlers of it. */
 int on_start_capture(sd_bus_message *call, void *userdata, sd_bus_error *ret_error);
 int on_stop_capture(sd_bus_message *call, void *userdata, sd_bus_error *ret_error);
 int on_list_flows(sd_bus_message *call, void *userdata, sd_bus_error *ret_error);
-
-/* No method has an option yet: a{sv} that is not empty is refused by the name of the first. Returns 0, or a
- * negative errno with *ret_error set. */
-int read_no_options(sd_bus_message *call, sd_bus_error *ret_error);
+int on_store_pcap(sd_bus_message *call, void *userdata, sd_bus_error *ret_error);
+int on_stop_pcap(sd_bus_message *call, void *userdata, sd_bus_error *ret_error);

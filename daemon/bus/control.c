@@ -1,24 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bus/bus_internal.h"
+#include "bus/options.h"
 #include "dbus/org.netflowd1.h"
-
-int read_no_options(sd_bus_message *call, sd_bus_error *ret_error) {
-        const char *option;
-        int r;
-
-        r = sd_bus_message_enter_container(call, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(call, 'e', "sv");
-        if (r < 0)
-                return r;
-        if (r == 0)
-                return sd_bus_message_exit_container(call);
-        r = sd_bus_message_read(call, "s", &option);
-        if (r < 0)
-                return r;
-        return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS, "Unknown option \"%s\"", option);
-}
 
 static int refuse(sd_bus_error *ret_error) {
         return sd_bus_error_setf(ret_error, SD_BUS_ERROR_ACCESS_DENIED,
@@ -33,7 +16,7 @@ static int start_capture(sd_bus_message *call, const struct caller *caller, void
 
         if (!caller->granted)
                 return refuse(ret_error);
-        r = read_no_options(call, ret_error);
+        r = options_read(call, NULL, 0, ret_error);
         if (r < 0)
                 return r;
         r = bus->config.start_capture(bus->config.userdata, &error);

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "bus/bus_internal.h"
+#include "bus/options.h"
 #include "bus/process_fields.h"
 #include "dbus/org.netflowd1.h"
 #include "util/clock.h"
@@ -118,7 +119,7 @@ static int list_flows(sd_bus_message *call, const struct caller *caller, void *u
         if (r >= 0)
                 r = sd_bus_message_read(call, "u", &pid);
         if (r >= 0)
-                r = read_no_options(call, ret_error);
+                r = options_read(call, NULL, 0, ret_error);
         if (r >= 0 && pid != 0)
                 r = bus_find_process(bus, pid, &process, ret_error);
         if (r < 0)

@@ -271,6 +271,11 @@ const sd_bus_vtable bus_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS(NETFLOWD_METHOD_STOP_CAPTURE, SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
                                 on_stop_capture, SD_BUS_VTABLE_UNPRIVILEGED),
 
+        SD_BUS_METHOD_WITH_ARGS(NETFLOWD_METHOD_STORE_PCAP, SD_BUS_ARGS("h", fd, "a{sv}", options),
+                                SD_BUS_RESULT("t", id), on_store_pcap, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(NETFLOWD_METHOD_STOP_PCAP, SD_BUS_ARGS("t", id), SD_BUS_NO_RESULT,
+                                on_stop_pcap, SD_BUS_VTABLE_UNPRIVILEGED),
+
         SD_BUS_SIGNAL_WITH_NAMES(NETFLOWD_SIGNAL_RANK_CHANGED, "uaa{sv}",
                                  SD_BUS_PARAM(recent) SD_BUS_PARAM(processes), 0),
         SD_BUS_SIGNAL_WITH_NAMES(NETFLOWD_SIGNAL_PROCESSES_CHANGED, "aa{sv}aa{sv}u",
@@ -278,6 +283,10 @@ const sd_bus_vtable bus_vtable[] = {
 
         SD_BUS_SIGNAL(NETFLOWD_SIGNAL_CAPTURE_STARTED, "", 0),
         SD_BUS_SIGNAL_WITH_NAMES(NETFLOWD_SIGNAL_CAPTURE_STOPPED, "s", SD_BUS_PARAM(reason), 0),
+        SD_BUS_SIGNAL_WITH_NAMES(NETFLOWD_SIGNAL_PCAP_STOPPED, "tsttt",
+                                 SD_BUS_PARAM(id) SD_BUS_PARAM(reason) SD_BUS_PARAM(packets)
+                                         SD_BUS_PARAM(bytes) SD_BUS_PARAM(dropped),
+                                 0),
 
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_VERSION, "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_API_VERSION, "u", get_api_version, 0,

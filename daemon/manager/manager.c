@@ -38,6 +38,7 @@ struct manager {
         const struct manager_config *config;
         struct limits_reader *limits;
         struct engine *engine;
+        struct store *store;
         struct bus *bus;
         sd_event *event;
         sd_event_source *drain_timer, *tick_timer, *packets;
@@ -53,6 +54,7 @@ static void manager_done(struct manager *manager) {
         sd_event_source_disable_unref(manager->tick_timer);
         sd_event_source_disable_unref(manager->packets);
         bus_free(manager->bus);
+        store_free(manager->store);
         engine_free(manager->engine);
         limits_reader_free(manager->limits);
         sd_event_unref(manager->event);
@@ -103,12 +105,22 @@ static int on_drain(sd_event_source *source, uint64_t usec, void *userdata) {
         n = engine_drain(manager->engine, DRAIN_PACKETS, &error);
         if (n < 0)
                 capture_failed(manager, &error);
+        store_drain(manager->store);
         if (n >= DRAIN_PACKETS)
                 return drain_after(manager, 0);
 
-        manager->idle_drains = n > 0 || engine_pending(manager->engine) ? 0 : manager->idle_drains + 1;
+        manager->idle_drains =
+                n > 0 || engine_pending(manager->engine) || store_running(manager->store) ? 0 : manager->idle_drains + 1;
         return manager->idle_drains < IDLE_DRAINS ? drain_after(manager, DRAIN_USEC)
                                                   : wait_for_packets(manager);
+}
+
+static void on_recorded(const struct store_result *result, void *userdata) {
+        struct manager *manager = userdata;
+
+        report_recording(result);
+        if (manager->bus)
+                bus_recording_stopped(manager->bus, result);
 }
 
 static int start_capture(void *userdata, struct source_error *ret_error) {
@@ -192,6 +204,7 @@ static int connect_bus(struct manager *manager) {
         const struct bus_config config = {
                 .engine = manager->engine,
                 .limits = manager->limits,
+                .store = manager->store,
                 .start_capture = start_capture,
                 .stop_capture = stop_capture,
                 .connected = on_connected,
@@ -232,6 +245,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         if (manager->bus)
                 bus_send_signals(manager->bus);
         engine_expire(manager->engine);
+        if (store_running(manager->store) && drain_after(manager, 0) >= 0) /* also while nothing is counted */
+                manager->idle_drains = 0;
         report_losses(&manager->report, manager->engine);
         limits_read(manager->limits, &limits);
         engine_set_short_of_cpu(manager->engine, report_throttling(&manager->report, &limits));
@@ -253,7 +268,22 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *sig
         return 0;
 }
 
+/* What is still to be told is told before the bus is left, which an exit source of sd-bus's own sees to. */
+static int on_exit_loop(sd_event_source *source, void *userdata) {
+        struct manager *manager = userdata;
+
+        (void) source;
+        (void) sd_notify(0, "STOPPING=1");
+        store_stop_all(manager->store, STORE_STOPPING);
+        stop_capture(manager);
+        engine_tick(manager->engine);
+        if (manager->bus)
+                bus_send_signals(manager->bus);
+        return 0;
+}
+
 static int add_sources(struct manager *manager) {
+        _cleanup_(sd_event_source_unrefp) sd_event_source *leave = NULL;
         sigset_t signals;
         int r;
 
@@ -271,6 +301,13 @@ static int add_sources(struct manager *manager) {
         if (r < 0)
                 return r;
         r = sd_event_add_signal(manager->event, NULL, SIGHUP, on_reload, manager);
+        if (r < 0)
+                return r;
+        r = sd_event_add_exit(manager->event, &leave, on_exit_loop, manager);
+        if (r >= 0)
+                r = sd_event_source_set_priority(leave, SD_EVENT_PRIORITY_IMPORTANT);
+        if (r >= 0)
+                r = sd_event_source_set_floating(leave, 1);
         if (r < 0)
                 return r;
         r = sd_event_set_watchdog(manager->event, true); /* does nothing where there is none */
@@ -324,6 +361,8 @@ static int start_engine(struct manager *manager) {
                         engine_config_fit(&config, limits.memory_max);
                 r = engine_new(&config, &manager->engine, &error);
         }
+        if (r >= 0)
+                r = store_new(manager->engine, on_recorded, manager, &manager->store);
         if (r >= 0) {
                 report_start(manager->engine, &limits);
                 return EXIT_SUCCESS;
@@ -344,19 +383,11 @@ static int start_bus(struct manager *manager) {
         return EXIT_SUCCESS;
 }
 
-/* What is still to be told is told before the bus is left. */
-static void finish(struct manager *manager) {
-        (void) sd_notify(0, "STOPPING=1");
-        stop_capture(manager);
-        engine_tick(manager->engine);
-        if (manager->bus)
-                bus_send_signals(manager->bus);
-}
-
 int manager_run(const struct manager_config *config) {
         _cleanup_(manager_done) struct manager manager = {.config = config};
         int r;
 
+        (void) signal(SIGPIPE, SIG_IGN); /* who reads a recording may go */
         raise_descriptor_limit();
         r = sd_event_default(&manager.event);
         if (r < 0) {
@@ -372,7 +403,6 @@ int manager_run(const struct manager_config *config) {
         r = add_sources(&manager);
         if (r >= 0) {
                 r = sd_event_loop(manager.event);
-                finish(&manager);
         }
         if (r < 0) {
                 log_write(LOG_ERR, "the event loop failed: %s", strerror(-r));

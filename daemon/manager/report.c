@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "bus/bus.h"
 #include "manager/journal.h"
 #include "util/clock.h"
 
@@ -26,6 +27,18 @@ void report_start(struct engine *engine, const struct limits *limits) {
                       engine_backend(engine), "NETFLOWD_OWNERS=%s", engine_owners(engine),
                       "NETFLOWD_CPU_QUOTA_USEC=%" PRIu64, limits->cpu_quota_usec,
                       "NETFLOWD_MEMORY_MAX=%" PRIu64, limits->memory_max);
+}
+
+void report_recording(const struct store_result *result) {
+        char text[256];
+
+        (void) snprintf(text, sizeof(text),
+                        "recording %" PRIu64 " has ended (%s): %" PRIu64 " packets, %" PRIu64
+                        " bytes, %" PRIu64 " packets lost",
+                        result->id, bus_recording_reason(result), result->packets, result->bytes, result->dropped);
+        journal_write(LOG_INFO, text, "NETFLOWD_RECORDING=%" PRIu64, result->id, "NETFLOWD_REASON=%s",
+                      bus_recording_reason(result), "NETFLOWD_PACKETS=%" PRIu64, result->packets,
+                      "NETFLOWD_DROPPED=%" PRIu64, result->dropped);
 }
 
 /* Is there more than was told, and has it been long enough? Sets *ret_more to how much. */

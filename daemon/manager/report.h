@@ -6,6 +6,7 @@
 
 #include "engine/engine.h"
 #include "limits/limits.h"
+#include "store/store.h"
 
 /* What the journal has been told of what went wrong: each kind at once, and then at most once a minute with
  * all that has come since. Zero-initialised is nothing. */
@@ -18,6 +19,9 @@ struct report {
 
 /* What there is: the backend, how owners are found, and what limits hold. */
 void report_start(struct engine *engine, const struct limits *limits);
+
+/* How a recording went. */
+void report_recording(const struct store_result *result);
 
 /* Once a second. */
 void report_losses(struct report *report, struct engine *engine);

@@ -154,7 +154,7 @@ class Daemon:
         self.bus.start()
 
     def ctl(self, *words, check=True, **options):
-        return subprocess.run([f"{self.build}/netflowctl", *words], env=self.environment, check=check, text=True,
+        return subprocess.run([f"{self.build}/netflowctl", *words], env=self.environment, check=check, text=True, timeout=DEADLINE,
                               stdout=subprocess.PIPE, **options)
 
     def json(self, *words):
