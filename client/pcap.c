@@ -102,6 +102,16 @@ static int on_interrupt(sd_event_source *source, const struct signalfd_siginfo *
         return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
+/* From here on Ctrl-C is for on_interrupt(). */
+static void block_interrupts(void) {
+        sigset_t signals;
+
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGTERM);
+        (void) sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
 static int begin(struct recording *recording, const struct arguments *arguments, int fd) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
         struct connection *connection = recording->connection;
@@ -118,18 +128,14 @@ static int begin(struct recording *recording, const struct arguments *arguments,
         if (sd_bus_message_read(reply, "t", &recording->id) < 0)
                 return fail("netflowd answered something else than an id");
         recording->begun = true;
+        block_interrupts();
         (void) fprintf(stderr, "recording to %s\n", arguments->write);
         return 0;
 }
 
 static int run_loop(struct recording *recording, sd_event *event) {
-        sigset_t signals;
         int r;
 
-        sigemptyset(&signals);
-        sigaddset(&signals, SIGINT);
-        sigaddset(&signals, SIGTERM);
-        (void) sigprocmask(SIG_BLOCK, &signals, NULL);
         r = sd_event_add_signal(event, NULL, SIGINT, on_interrupt, recording);
         if (r >= 0)
                 r = sd_event_add_signal(event, NULL, SIGTERM, on_interrupt, recording);
