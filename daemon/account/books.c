@@ -23,6 +23,9 @@ int books_new(const struct books_limits *limits, struct books **ret_books) {
         r = fragment_table_new(limits->max_fragments, &books->fragments);
         if (r < 0)
                 return r;
+        r = dimensions_new(limits->max_values, &books->dimensions);
+        if (r < 0)
+                return r;
 
         *ret_books = TAKE_PTR(books);
         return 0;
@@ -33,6 +36,7 @@ void books_free(struct books *books) {
                 return;
         flow_table_free(books->flows);
         fragment_table_free(books->fragments);
+        dimensions_free(books->dimensions);
         process_table_free(books->processes);
         for (size_t i = 0; i < UNATTRIBUTED_MAX; i++)
                 traffic_done(&books->unattributed[i]);
@@ -47,19 +51,43 @@ static void count_loss(struct books *books, int r) {
 /* Bytes that no flow can take are booked to a reason at once. */
 static void enter_unattributed(struct books *books, const struct sample *sample, bool out,
                                enum unattributed reason) {
+        const struct dimension_values values = {
+                .ifindex = sample->ifindex, .remote = sample->key.remote, .protocol = sample->key.protocol};
+
         books->ledger.unattributed[reason] += sample->bytes;
         count_loss(books, traffic_add(&books->unattributed[reason], out, sample->time_usec, sample->bytes,
                                       sample->packets));
+        count_loss(books, dimensions_add(books->dimensions, &values, sample, out));
+}
+
+/* Takes what the flow holds out of `pending`, to wherever it belongs. */
+static void settle(struct books *books, struct flow *flow, uint64_t *account, struct traffic *traffic) {
+        const struct dimension_values values = {
+                .ifindex = flow->ifindex, .remote = flow->key.remote, .protocol = flow->key.protocol};
+        uint64_t bytes = traffic_bytes(&flow->pending);
+
+        books->ledger.unattributed[UNATTRIBUTED_PENDING] -= bytes;
+        *account += bytes;
+        count_loss(books, traffic_merge(traffic, &flow->pending));
+        count_loss(books, dimensions_merge(books->dimensions, &values, &flow->pending));
+        traffic_clear(&flow->pending);
+}
+
+void books_settle_process(struct books *books, struct process *process, struct flow *flow) {
+        settle(books, flow, &books->ledger.attributed, &process->traffic);
+}
+
+void books_settle_unattributed(struct books *books, enum unattributed reason, struct flow *flow) {
+        settle(books, flow, &books->ledger.unattributed[reason], &books->unattributed[reason]);
 }
 
 /* A SYN on a tuple that was in use: what the flow still holds belongs to the connection before. An owner
  * that has only just been found may be the one of the connection that now begins. */
 static void begin_connection(struct books *books, struct flow *flow) {
         if (flow->process && flow->state != FLOW_FOUND)
-                books_settle_process(books, flow->process, &flow->pending);
+                books_settle_process(books, flow->process, flow);
         else
-                books_settle_unattributed(books, UNATTRIBUTED_NO_SOCKET, &flow->pending);
-        traffic_clear(&flow->pending);
+                books_settle_unattributed(books, UNATTRIBUTED_NO_SOCKET, flow);
         flow->process = NULL;
         flow->state = FLOW_NEW;
         flow->in = flow->out = flow->since_usec = 0;
@@ -138,28 +166,13 @@ void books_enter(struct books *books, const struct sample *sample) {
         }
 }
 
-void books_settle_process(struct books *books, struct process *process, const struct traffic *part) {
-        uint64_t bytes = traffic_bytes(part);
-
-        books->ledger.unattributed[UNATTRIBUTED_PENDING] -= bytes;
-        books->ledger.attributed += bytes;
-        count_loss(books, traffic_merge(&process->traffic, part));
-}
-
-void books_settle_unattributed(struct books *books, enum unattributed reason, const struct traffic *part) {
-        uint64_t bytes = traffic_bytes(part);
-
-        books->ledger.unattributed[UNATTRIBUTED_PENDING] -= bytes;
-        books->ledger.unattributed[reason] += bytes;
-        count_loss(books, traffic_merge(&books->unattributed[reason], part));
-}
-
 void books_expire(struct books *books, uint64_t now_usec) {
         uint64_t now = now_usec / USEC_PER_SEC;
 
         (void) process_table_expire(books->processes, now_usec);
         flow_table_sweep(books->flows, FLOW_IDLE_SECONDS);
         process_table_sweep(books->processes);
+        dimensions_expire(books->dimensions, now_usec);
         for (size_t i = 0; i < UNATTRIBUTED_MAX; i++)
                 ring_trim(&books->unattributed[i].ring, now > RING_SECONDS ? now - RING_SECONDS : 0,
                           now + 2);

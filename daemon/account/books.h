@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "account/dimension.h"
 #include "account/flow_table.h"
 #include "account/fragment_table.h"
 #include "account/process_table.h"
@@ -17,6 +18,7 @@ struct books {
         struct process_table *processes;
         struct flow_table *flows;
         struct fragment_table *fragments;
+        struct dimensions *dimensions;
         struct traffic unattributed[UNATTRIBUTED_MAX]; /* pending is not here: flows hold it */
         struct ledger ledger;
         uint64_t lost_buckets; /* additions that no memory was left for: their totals count, windows miss
@@ -26,6 +28,7 @@ struct books {
 struct books_limits {
         uint32_t max_flows;
         uint32_t max_fragments;
+        uint32_t max_values; /* of each dimension */
         struct process_limits processes;
 };
 
@@ -38,10 +41,9 @@ DEFINE_CLEANUP(struct books *, books_free)
  * on the list of touched flows, or straight to the reason why it has none. */
 void books_enter(struct books *books, const struct sample *sample);
 
-/* Settles part of what a flow holds (`part` is the flow's own pending or a copy of some of it) and takes it
- * out of `pending` in the ledger. */
-void books_settle_process(struct books *books, struct process *process, const struct traffic *part);
-void books_settle_unattributed(struct books *books, enum unattributed reason, const struct traffic *part);
+/* Settles what a flow holds, and takes it out of `pending` in the ledger. */
+void books_settle_process(struct books *books, struct process *process, struct flow *flow);
+void books_settle_unattributed(struct books *books, enum unattributed reason, struct flow *flow);
 
 /* Once a second, at now_usec (CLOCK_REALTIME): trims, folds and forgets what is out of the longest window.
  */

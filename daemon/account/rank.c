@@ -9,17 +9,38 @@ static int compare_ids(const struct process_id *x, const struct process_id *y) {
         return x->start_ticks < y->start_ticks ? -1 : x->start_ticks > y->start_ticks;
 }
 
-static int compare_rows(const void *a, const void *b) {
-        const struct rank_row *x = a, *y = b;
-        uint64_t x_bytes = x->window.in + x->window.out, y_bytes = y->window.in + y->window.out;
-
-        if (x_bytes != y_bytes)
-                return x_bytes > y_bytes ? -1 : 1;
-        return compare_ids(&x->process->id, &y->process->id);
+static uint64_t bytes_of(const struct window *window, enum rank_sort sort) {
+        switch (sort) {
+        case RANK_BY_TOTAL:
+                return window->in + window->out;
+        case RANK_BY_IN:
+                return window->in;
+        case RANK_BY_OUT:
+                return window->out;
+        }
+        return 0;
 }
 
-int rank_processes(const struct process_table *table, uint64_t now_usec, uint32_t recent, uint32_t limit,
-                   struct rank_row **ret_rows, size_t *ret_n) {
+int rank_compare_windows(const struct window *x, const struct window *y, enum rank_sort sort) {
+        uint64_t x_bytes = bytes_of(x, sort), y_bytes = bytes_of(y, sort);
+
+        return x_bytes > y_bytes ? -1 : x_bytes < y_bytes;
+}
+
+int rank_compare(const struct rank_row *x, const struct rank_row *y, enum rank_sort sort) {
+        int c = rank_compare_windows(&x->window, &y->window, sort);
+
+        return c != 0 ? c : compare_ids(&x->process->id, &y->process->id);
+}
+
+static int compare_rows(const void *a, const void *b, void *userdata) {
+        const enum rank_sort *sort = userdata;
+
+        return rank_compare(a, b, *sort);
+}
+
+int rank_processes(const struct process_table *table, uint64_t now_usec, uint32_t recent, enum rank_sort sort,
+                   uint32_t limit, struct rank_row **ret_rows, size_t *ret_n) {
         uint32_t cursor = 0;
         struct process *process;
         struct rank_row *rows;
@@ -32,7 +53,7 @@ int rank_processes(const struct process_table *table, uint64_t now_usec, uint32_
                 rows[n].process = process;
                 traffic_window(&process->traffic, now_usec, recent, &rows[n++].window);
         }
-        qsort(rows, n, sizeof(*rows), compare_rows);
+        qsort_r(rows, n, sizeof(*rows), compare_rows, &sort);
 
         *ret_rows = rows;
         *ret_n = limit > 0 ? MIN(n, (size_t) limit) : n;

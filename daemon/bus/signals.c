@@ -85,7 +85,7 @@ static int send_rank(struct signals *signals, sd_bus *connection, struct engine 
         size_t n;
         int r;
 
-        r = rank_processes(engine_books(engine)->processes, now, SIGNAL_RECENT, SIGNAL_LIMIT, &rows, &n);
+        r = rank_processes(engine_books(engine)->processes, now, SIGNAL_RECENT, RANK_BY_TOTAL, SIGNAL_LIMIT, &rows, &n);
         if (r < 0)
                 return r;
         if (!rank_moved(signals, rows, n))

@@ -27,7 +27,7 @@ static int append_rank(struct bus *bus, sd_bus_message *reply, uint32_t limit, u
         size_t n;
         int r;
 
-        r = rank_processes(engine_books(bus->config.engine)->processes, now, recent, limit, &rows, &n);
+        r = rank_processes(engine_books(bus->config.engine)->processes, now, recent, RANK_BY_TOTAL, limit, &rows, &n);
         if (r < 0)
                 return r;
         r = sd_bus_message_open_container(reply, 'a', "a{sv}");

@@ -24,6 +24,7 @@
 #define SOCKET_BYTES   64u
 #define INODE_BYTES    8u
 #define PROCESS_BYTES  9000u
+#define VALUE_BYTES    7500u
 
 /* Programs, libraries, buffers, and the answers being put together for clients. */
 #define OTHER_BYTES (10u << 20)
@@ -37,11 +38,12 @@ void engine_config_fit(struct engine_config *config, uint64_t memory_bytes) {
         struct books_limits *limits = &config->limits;
 
         limits->max_flows = fit(budget, 38, FLOW_BYTES, 256, limits->max_flows);
+        limits->max_values = fit(budget, 5, VALUE_BYTES, 64, limits->max_values);
         limits->max_fragments = fit(budget, 2, FRAGMENT_BYTES, 64, limits->max_fragments);
         config->max_sockets = fit(budget, 8, SOCKET_BYTES, 256, config->max_sockets);
         limits->processes.max_inodes = fit(budget, 4, INODE_BYTES, 256, limits->processes.max_inodes);
         limits->processes.max_processes =
-                fit(budget, 38, PROCESS_BYTES, 64, limits->processes.max_processes);
+                fit(budget, 33, PROCESS_BYTES, 64, limits->processes.max_processes);
         limits->processes.max_exited =
                 MIN(limits->processes.max_exited, limits->processes.max_processes / 2);
         limits->processes.max_folded = fit(budget, 3, PROCESS_BYTES, 8, limits->processes.max_folded);
@@ -57,6 +59,7 @@ void engine_config_init(struct engine_config *ret_config) {
                         {
                                 .max_flows = 65536,
                                 .max_fragments = 4096,
+                                .max_values = 4096,
                                 .processes = {.max_processes = 8192,
                                               .max_exited = 4096,
                                               .max_folded = 256,

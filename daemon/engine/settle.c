@@ -19,13 +19,11 @@
 #define START_SLACK_USEC (20 * USEC_PER_MSEC)
 
 static void settle_process(struct engine *engine, struct flow *flow, struct process *process) {
-        books_settle_process(engine->books, process, &flow->pending);
-        traffic_clear(&flow->pending);
+        books_settle_process(engine->books, process, flow);
 }
 
 static void settle_unattributed(struct engine *engine, struct flow *flow, enum unattributed reason) {
-        books_settle_unattributed(engine->books, reason, &flow->pending);
-        traffic_clear(&flow->pending);
+        books_settle_unattributed(engine->books, reason, flow);
 }
 
 static void give_up(struct engine *engine, struct flow *flow, enum unattributed reason) {

@@ -56,7 +56,7 @@ static int add_processes(struct json_object *rank, const struct engine *engine, 
         size_t n;
         int r;
 
-        r = rank_processes(engine_books(engine)->processes, now, RING_SECONDS, 0, &rows, &n);
+        r = rank_processes(engine_books(engine)->processes, now, RING_SECONDS, RANK_BY_TOTAL, 0, &rows, &n);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n; i++) {

@@ -8,6 +8,7 @@ static struct books *new_books(uint32_t max_flows) {
         const struct books_limits limits = {
                 .max_flows = max_flows,
                 .max_fragments = 4,
+                .max_values = 3,
                 .processes = {.max_processes = 10, .max_exited = 10, .max_folded = 2},
         };
         struct books *books;
@@ -53,8 +54,7 @@ static void settle(struct books *books, struct process *process) {
                 next = flow->next_touched;
                 flow->state = FLOW_OWNED;
                 flow->process = process;
-                books_settle_process(books, process, &flow->pending);
-                traffic_clear(&flow->pending);
+                books_settle_process(books, process, flow);
         }
         assert_balanced(books);
 }

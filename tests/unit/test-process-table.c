@@ -129,19 +129,19 @@ static void test_rank_is_stable(void **state) {
         (void) add(table, 7, 1, NULL, 60);
         (void) add(table, 2, 1, NULL, 50);
         (void) add(table, 5, 1, NULL, 50);
-        assert_int_equal(rank_processes(table, T0_USEC + 2 * USEC, 5, 0, &rows, &n), 0);
+        assert_int_equal(rank_processes(table, T0_USEC + 2 * USEC, 5, RANK_BY_TOTAL, 0, &rows, &n), 0);
         assert_int_equal(n, ELEMENTSOF(order));
         for (size_t i = 0; i < n; i++)
                 assert_int_equal(rows[i].process->id.pid, order[i]);
         free(rows);
-        assert_int_equal(rank_processes(table, T0_USEC + 2 * USEC, 5, 2, &rows, &n), 0);
+        assert_int_equal(rank_processes(table, T0_USEC + 2 * USEC, 5, RANK_BY_TOTAL, 2, &rows, &n), 0);
         assert_int_equal(n, 2);
         assert_int_equal(rows[0].window.in, 60);
         free(rows);
         process_table_free(table);
 
         table = new_table(1, 1, 1);
-        assert_int_equal(rank_processes(table, T0_USEC, 1, 5, &rows, &n), 0);
+        assert_int_equal(rank_processes(table, T0_USEC, 1, RANK_BY_TOTAL, 5, &rows, &n), 0);
         assert_int_equal(n, 0);
         free(rows);
         process_table_free(table);

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+#include "account/group.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A process and what it is grouped by. */
+struct member {
+        const struct process *process;
+        const char *text; /* identity as text; NULL: not known */
+        char *app;        /* what text is, when it had to be made */
+        uid_t uid;        /* identity as a number, with GROUP_BY_USER */
+        struct window window;
+};
+
+/* --- desktop applications ------------------------------------------------------------------------------- */
+
+static int hex_digit(char c) {
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        if (c >= 'a' && c <= 'f')
+                return c - 'a' + 10;
+        return -1;
+}
+
+/* "\x2d" is "-": systemd-escape(1). */
+static void unescape(char *text) {
+        char *to = text;
+
+        for (const char *from = text; *from; to++) {
+                int high, low;
+
+                if (from[0] == '\\' && from[1] == 'x' && (high = hex_digit(from[2])) >= 0 &&
+                    (low = hex_digit(from[3])) >= 0 && (high > 0 || low > 0)) {
+                        *to = (char) (high << 4 | low);
+                        from += 4;
+                } else
+                        *to = *from++;
+        }
+        *to = '\0';
+}
+
+static bool ends_with(const char *text, const char *end) {
+        size_t n = strlen(text), m = strlen(end);
+
+        return n > m && strcmp(text + n - m, end) == 0;
+}
+
+int app_from_unit(const char *unit, char **ret_app) {
+        _cleanup_free_ char *text = NULL;
+        bool scope = ends_with(unit, ".scope");
+        char *end, *name;
+
+        if (strncmp(unit, "app-", 4) != 0 || !(scope || ends_with(unit, ".service")))
+                return -ENODATA;
+        text = strdup(unit + 4);
+        if (!text)
+                return -ENOMEM;
+        *strrchr(text, '.') = '\0';
+
+        /* app[-LAUNCHER]-APPLICATION-RANDOM.scope, app[-LAUNCHER]-APPLICATION[@RANDOM].service */
+        end = strrchr(text, scope ? '-' : '@');
+        if (end)
+                *end = '\0';
+        else if (scope)
+                return -ENODATA;
+        name = strrchr(text, '-');
+        name = name ? name + 1 : text;
+        if (*name == '\0')
+                return -ENODATA;
+        unescape(name);
+        name = strdup(name);
+        if (!name)
+                return -ENOMEM;
+        *ret_app = name;
+        return 0;
+}
+
+/* --- identities ----------------------------------------------------------------------------------------- */
+
+static int identify(struct member *member, enum group_by by) {
+        const struct process_info *info = &member->process->info;
+        int r;
+
+        switch (by) {
+        case GROUP_BY_APP:
+                member->text = info->exe ?: info->name[0] ? info->name : NULL;
+                if (!info->unit)
+                        return 0;
+                r = app_from_unit(info->unit, &member->app);
+                if (r == -ENOMEM)
+                        return r;
+                if (r >= 0)
+                        member->text = member->app;
+                return 0;
+        case GROUP_BY_UNIT:
+                member->text = info->unit;
+                return 0;
+        case GROUP_BY_USER:
+                member->uid = info->uid;
+                member->text = info->uid_known ? "" : NULL;
+                return 0;
+        }
+        return 0;
+}
+
+static int compare_identities(const struct member *x, const struct member *y) {
+        if (!x->text || !y->text)
+                return !x->text - !y->text;
+        if (x->uid != y->uid)
+                return x->uid < y->uid ? -1 : 1;
+        return strcmp(x->text, y->text);
+}
+
+/* The most traffic first within a group, so that its first member can stand for it; then as in the rank. */
+static int compare_members(const void *a, const void *b) {
+        const struct member *x = a, *y = b;
+        int c = compare_identities(x, y);
+
+        if (c != 0)
+                return c;
+        return rank_compare(&(struct rank_row){x->process, x->window}, &(struct rank_row){y->process, y->window},
+                            RANK_BY_TOTAL);
+}
+
+static void members_free(struct member *members, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                free(members[i].app);
+        free(members);
+}
+
+static int collect(const struct process_table *table, enum group_by by, uint64_t now_usec, uint32_t recent,
+                   struct member **ret_members, size_t *ret_n) {
+        struct member *members = calloc(MAX(process_table_size(table), 1u), sizeof(*members));
+        struct process *process;
+        uint32_t cursor = 0;
+        size_t n = 0;
+
+        if (!members)
+                return -ENOMEM;
+        while ((process = process_table_next(table, &cursor))) {
+                members[n].process = process;
+                traffic_window(&process->traffic, now_usec, recent, &members[n].window);
+                if (identify(&members[n++], by) < 0) {
+                        members_free(members, n);
+                        return -ENOMEM;
+                }
+        }
+        qsort(members, n, sizeof(*members), compare_members);
+        *ret_members = members;
+        *ret_n = n;
+        return 0;
+}
+
+/* --- groups --------------------------------------------------------------------------------------------- */
+
+static void begin_group(struct group *group, struct member *first) {
+        *group = (struct group){
+                .first = first->process, .app = TAKE_PTR(first->app), /* which first->text still points to */
+                .known = first->text, .one_user = true};
+}
+
+static int join_group(struct group *group, const struct member *member) {
+        const struct process_info *info = &member->process->info, *first = &group->first->info;
+
+        group->processes += MAX(member->process->processes, 1u);
+        group->one_user &= info->uid_known && first->uid_known && info->uid == first->uid;
+        return traffic_merge(&group->traffic, &member->process->traffic);
+}
+
+void groups_free(struct group *groups, size_t n) {
+        for (size_t i = 0; groups && i < n; i++) {
+                free(groups[i].app);
+                traffic_done(&groups[i].traffic);
+        }
+        free(groups);
+}
+
+/* members are sorted: those of a group stand side by side. */
+static int make_groups(struct member *members, size_t n_members, struct group *groups, size_t *ret_n) {
+        size_t n = 0, begin = 0;
+
+        for (size_t i = 0; i < n_members; i = begin) {
+                begin_group(&groups[n++], &members[i]);
+                for (begin = i; begin < n_members; begin++) {
+                        if (begin > i && compare_identities(&members[i], &members[begin]) != 0)
+                                break;
+                        if (join_group(&groups[n - 1], &members[begin]) < 0) {
+                                *ret_n = n;
+                                return -ENOMEM;
+                        }
+                }
+        }
+        *ret_n = n;
+        return 0;
+}
+
+static int compare_groups(const void *a, const void *b, void *userdata) {
+        const struct group *x = a, *y = b;
+        const enum rank_sort *sort = userdata;
+
+        return rank_compare(&(struct rank_row){x->first, x->window}, &(struct rank_row){y->first, y->window}, *sort);
+}
+
+int group_processes(const struct process_table *table, enum group_by by, uint64_t now_usec, uint32_t recent,
+                    enum rank_sort sort, uint32_t limit, struct group **ret_groups, size_t *ret_n) {
+        struct member *members;
+        struct group *groups;
+        size_t n_members, n = 0, most;
+        int r;
+
+        r = collect(table, by, now_usec, recent, &members, &n_members);
+        if (r < 0)
+                return r;
+        groups = calloc(MAX(n_members, (size_t) 1), sizeof(*groups));
+        r = groups ? make_groups(members, n_members, groups, &n) : -ENOMEM;
+        members_free(members, n_members);
+        if (r < 0) {
+                groups_free(groups, n);
+                return r;
+        }
+        for (size_t i = 0; i < n; i++)
+                traffic_window(&groups[i].traffic, now_usec, recent, &groups[i].window);
+        qsort_r(groups, n, sizeof(*groups), compare_groups, &sort);
+        most = limit > 0 ? MIN(n, (size_t) limit) : n;
+        for (size_t i = most; i < n; i++) {
+                free(groups[i].app);
+                traffic_done(&groups[i].traffic);
+        }
+
+        *ret_groups = groups;
+        *ret_n = most;
+        return 0;
+}

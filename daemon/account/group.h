@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "account/process_table.h"
+#include "account/rank.h"
+#include "account/traffic.h"
+#include "util/macros.h"
+
+/* What processes have in common. */
+enum group_by {
+        GROUP_BY_APP,  /* the desktop application, where the unit names one, or else the executable */
+        GROUP_BY_UNIT, /* the innermost systemd unit */
+        GROUP_BY_USER, /* the effective user */
+};
+
+/* The processes that have it in common, and their traffic together. */
+struct group {
+        const struct process *first; /* the one with the most traffic in the window: it stands for them */
+        char *app;                   /* GROUP_BY_APP: name of a desktop application, or NULL */
+        uint32_t processes;          /* exited ones included */
+        bool one_user;               /* all are the same user's */
+        bool known;                  /* false: what they have in common is that it is not known */
+        struct traffic traffic;
+        struct window window;
+};
+
+/* Groups all processes of a table; window, sort and limit as rank_processes(). Groups point into the table and
+ * are good until it changes. The caller calls groups_free(). Returns 0 or -ENOMEM. */
+int group_processes(const struct process_table *table, enum group_by by, uint64_t now_usec, uint32_t recent,
+                    enum rank_sort sort, uint32_t limit, struct group **ret_groups, size_t *ret_n);
+void groups_free(struct group *groups, size_t n);
+
+/* The application in the name of a unit that a desktop environment made for one, "app-gnome-firefox-1234.scope" or
+ * "app-org.kde.konsole@12ab.service" → "firefox", "org.kde.konsole" (systemd, Desktop Environment Integration).
+ * The caller frees *ret_app. Returns 0, -ENODATA for another unit, or -ENOMEM. */
+int app_from_unit(const char *unit, char **ret_app);
