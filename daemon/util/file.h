@@ -6,3 +6,6 @@
 /* Reads the first `size` bytes of a file below an open directory (AT_FDCWD: the current one, or an absolute
  * path). Returns how many there were, or a negative errno. */
 ssize_t read_file_at(int directory, const char *path, char *buffer, size_t size);
+
+/* Likewise, what an open file still has. */
+ssize_t read_fd(int fd, char *buffer, size_t size);
