@@ -56,6 +56,20 @@ static int open_savefile(const char *path, pcap_t **ret_handle, struct source_er
         return 0;
 }
 
+static int install_filter(pcap_t *handle, const char *filter, struct source_error *ret_error) {
+        struct bpf_program program;
+        int r;
+
+        if (pcap_compile(handle, &program, filter, 1, PCAP_NETMASK_UNKNOWN) < 0) {
+                (void) snprintf(ret_error->text, sizeof(ret_error->text), "filter \"%.200s\": %s", filter,
+                                pcap_geterr(handle));
+                return -EINVAL;
+        }
+        r = pcap_setfilter(handle, &program); /* pcap_next_ex(3PCAP) passes over what does not match */
+        pcap_freecode(&program);
+        return r < 0 ? -EIO : 0;
+}
+
 static int pcap_file_open(const struct source_config *config, void **ret_state,
                           struct source_error *ret_error) {
         _cleanup_(pcap_file_closep) struct pcap_file *file = calloc(1, sizeof(*file));
@@ -83,6 +97,11 @@ static int pcap_file_open(const struct source_config *config, void **ret_state,
                                 "%s: link type %d (%s) is not supported", config->path,
                                 file->orient.link_type, name ?: "unknown");
                 return -EPROTONOSUPPORT;
+        }
+        if (config->filter) {
+                r = install_filter(file->handle, config->filter, ret_error);
+                if (r < 0)
+                        return r;
         }
 
         *ret_state = TAKE_PTR(file);
