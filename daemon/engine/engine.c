@@ -15,7 +15,9 @@
 /* Packets per drain when a capture ends. */
 #define STOP_PACKETS 32768
 
-#define SCAN_INTERVAL_USEC (250 * USEC_PER_MSEC)
+/* What one packet takes of a TPACKET_V3 ring at the most (af_packet.c: tpacket_rcv()): its headers, room for
+ * the SLL2 header and a VLAN tag, the snap length of source/pcap_live.c, and padding. */
+#define RING_PACKET_BYTES 320u
 
 /* What one of each costs at the most, in bytes, with what the allocator and the kernel add. A process: its
  * row, a ring of RING_SECONDS buckets, its strings and its pidfd. */
@@ -55,6 +57,7 @@ void engine_config_init(struct engine_config *ret_config) {
                 .proc_root = "/proc",
                 .ring_bytes = 8u << 20,
                 .max_sockets = 65536,
+                .sync_interval_usec = 250 * USEC_PER_MSEC,
                 .limits =
                         {
                                 .max_flows = 65536,
@@ -68,21 +71,26 @@ void engine_config_init(struct engine_config *ret_config) {
         };
 }
 
-static int open_source(struct engine *engine, struct source_error *ret_error) {
+size_t engine_ring_bytes(uint32_t packets) {
+        return (size_t) packets * RING_PACKET_BYTES;
+}
+
+static int open_source(struct engine *engine, const char *filter, struct source **ret_source,
+                       struct source_error *ret_error) {
         const struct source_config config = {
                 .path = engine->config.savefile,
-                .filter = engine->config.filter,
+                .filter = filter,
                 .ring_bytes = engine->config.ring_bytes,
                 .interfaces = engine->interfaces,
         };
 
-        return source_new(engine->config.backend, &config, &engine->source, ret_error);
+        return source_new(engine->config.backend, &config, ret_source, ret_error);
 }
 
 static int open_owners(struct engine *engine, struct source_error *ret_error) {
         const struct owner_config config = {
                 .proc_root = engine->config.proc_root,
-                .scan_interval_usec = SCAN_INTERVAL_USEC,
+                .scan_interval_usec = engine->config.sync_interval_usec,
                 .max_sockets = engine->config.max_sockets,
         };
         int r;
@@ -105,6 +113,11 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine,
                 return -ENOMEM;
         engine->config = *config;
         engine->questions_max = QUESTIONS_MAX;
+        if (config->filter) {
+                engine->filter = strdup(config->filter);
+                if (!engine->filter)
+                        return -ENOMEM;
+        }
         r = books_new(&config->limits, &engine->books);
         if (r < 0) {
                 (void) snprintf(ret_error->text, sizeof(ret_error->text), "no memory for the books");
@@ -116,7 +129,7 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine,
                                 "cannot read interfaces by rtnetlink: %s", strerror(-r));
                 return r;
         }
-        r = open_source(engine, ret_error);
+        r = open_source(engine, engine->filter, &engine->source, ret_error);
         if (r < 0)
                 return r;
         if (!config->savefile) {
@@ -137,6 +150,7 @@ void engine_free(struct engine *engine) {
         books_free(engine->books);
         process_watch_free(engine->watch);
         interfaces_free(engine->interfaces);
+        free(engine->filter);
         free(engine);
 }
 
@@ -185,19 +199,24 @@ void engine_finish(struct engine *engine) {
         engine_settle(engine, clock_usec(CLOCK_MONOTONIC), true);
 }
 
-void engine_stop(struct engine *engine) {
+/* All that was on the wire until now, which the kernel hands over within that time. */
+static void drain_to_the_end(struct engine *engine) {
         const uint64_t end = clock_usec(CLOCK_MONOTONIC) + READ_BEHIND_USEC;
         struct source_error error;
         uint64_t now;
 
-        if (!engine->source)
-                return;
         while (engine->source && (now = clock_usec(CLOCK_MONOTONIC)) < end) {
                 struct pollfd more = {.fd = engine_fd(engine), .events = POLLIN};
 
                 (void) poll(&more, 1, (int) ((end - now) / USEC_PER_MSEC) + 1);
                 (void) engine_drain(engine, STOP_PACKETS, &error);
         }
+}
+
+void engine_stop(struct engine *engine) {
+        if (!engine->source)
+                return;
+        drain_to_the_end(engine);
         engine_finish(engine);
         if (engine->source)
                 close_source(engine);
@@ -214,9 +233,34 @@ int engine_reopen(struct engine *engine, struct source_error *ret_error) {
 
         if (engine->source)
                 return 0;
-        r = open_source(engine, ret_error);
+        r = open_source(engine, engine->filter, &engine->source, ret_error);
         engine->last_error = r < 0 ? *ret_error : (struct source_error){};
         return r;
+}
+
+int engine_set_filter(struct engine *engine, const char *filter, struct source_error *ret_error) {
+        _cleanup_(source_freep) struct source *trial = NULL;
+        _cleanup_free_ char *copy = NULL;
+        int r;
+
+        if (filter) {
+                copy = strdup(filter);
+                if (!copy)
+                        return -ENOMEM;
+        }
+        r = open_source(engine, filter, &trial, ret_error);
+        if (r < 0 && (engine->source || r == -EINVAL))
+                return r;
+        /* it cannot stay beside the one there is: what both see would count twice */
+        source_free(TAKE_PTR(trial));
+        if (engine->source)
+                drain_to_the_end(engine);
+        free(engine->filter);
+        engine->filter = TAKE_PTR(copy);
+        if (!engine->source)
+                return 0;
+        close_source(engine);
+        return engine_reopen(engine, ret_error);
 }
 
 bool engine_capturing(const struct engine *engine) {
@@ -258,7 +302,7 @@ const char *engine_last_error(const struct engine *engine) {
 }
 
 const char *engine_filter(const struct engine *engine) {
-        return engine->config.filter ?: "";
+        return engine->filter ?: "";
 }
 
 void engine_source_stats(struct engine *engine, struct source_stats *ret_stats) {

@@ -13,11 +13,13 @@
 struct engine_config {
         const char *backend;   /* a source: "pcap", "file" */
         const char *savefile;  /* for "file" */
-        const char *filter;    /* pcap-filter(7); NULL: all IP */
+        const char *filter;    /* pcap-filter(7), to start with; NULL: all IP */
         const char *owners;    /* an owner lookup: "procfs"; NULL: the best there is. Unused with "file" */
         const char *proc_root; /* "/proc" */
         size_t ring_bytes;     /* of the kernel's packet ring */
         uint32_t max_sockets;  /* remembered by the owner lookup */
+        uint64_t sync_interval_usec; /* all processes are walked over, and each row read anew, at most so
+                                        often */
         struct books_limits limits;
 };
 
@@ -27,6 +29,9 @@ void engine_config_init(struct engine_config *ret_config);
 /* Bounds the tables so that all of the daemon fits into so many bytes, whatever comes. The kernel's ring is
  * not part of it: no cgroup is charged for that. */
 void engine_config_fit(struct engine_config *config, uint64_t memory_bytes);
+
+/* The memory that a ring needs to hold so many packets, whatever their length. */
+size_t engine_ring_bytes(uint32_t packets);
 
 /* Joins a source, the owner lookup and the books. */
 struct engine;
@@ -60,6 +65,11 @@ void engine_stop(struct engine *engine);
 
 /* Opens the source again after an error or a stop. Returns as engine_new(). */
 int engine_reopen(struct engine *engine, struct source_error *ret_error);
+
+/* Puts another filter (NULL: none) in place of the one there is, having tried it on a source of its own; the
+ * books stay. Returns 0; or a negative errno as engine_new(): all goes on as it was where engine_filter() is
+ * the old one, else the capture could not be opened again and is closed, as after an error. */
+int engine_set_filter(struct engine *engine, const char *filter, struct source_error *ret_error);
 
 /* To be told once a second whether we run short of processor time: counting goes on, and fewer owners are
  * looked up (what is not is unattributed-not-looked-up) until it is better. */

@@ -14,6 +14,7 @@
 
 struct engine {
         struct engine_config config;
+        char *filter; /* NULL: none */
         struct interfaces *interfaces;
         struct source *source;       /* NULL: not capturing */
         struct owner_lookup *owners; /* NULL: a savefile, which names no owners */

@@ -117,9 +117,10 @@ void engine_mark_exits(struct engine *engine) {
         }
 }
 
-/* Those that moved since they were read: what does not move has no new sockets that matter here. */
+/* Those that have not been read within the interval and moved since they were read: what does not move has
+ * no new sockets that matter here. */
 void engine_refresh_processes(struct engine *engine) {
-        uint64_t offset = clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_MONOTONIC);
+        uint64_t now = clock_usec(CLOCK_MONOTONIC), offset = clock_usec(CLOCK_REALTIME) - now;
         uint32_t cursor = 0, refreshed = 0;
         struct process *process;
 
@@ -128,6 +129,7 @@ void engine_refresh_processes(struct engine *engine) {
         while (refreshed < REFRESHES_PER_TICK &&
                (process = process_table_next(engine->books->processes, &cursor)))
                 if (!process_exited(process) &&
+                    now - process->refreshed_usec >= engine->config.sync_interval_usec &&
                     process->traffic.last_usec > process->refreshed_usec + offset) {
                         engine_refresh(engine, process);
                         refreshed++;
