@@ -65,7 +65,7 @@ static int bus_new(const struct bus_config *config, uid_t peer_uid, struct bus *
         r = users_new("/etc/passwd", &bus->users);
         if (r < 0)
                 return r;
-        r = signals_new(&bus->signals);
+        r = signals_new(config->signal_limit, &bus->signals);
         if (r < 0)
                 return r;
         r = recordings_new(bus->config.store, &bus->recordings);
@@ -185,19 +185,27 @@ void bus_send_signals(struct bus *bus) {
         (void) signals_send(bus->signals, bus->connection, bus->config.engine, bus->users);
 }
 
-static void capturing_changed(struct bus *bus) {
+int bus_set_signal_limit(struct bus *bus, uint32_t limit) {
+        return signals_set_limit(bus->signals, limit);
+}
+
+static void property_changed(struct bus *bus, const char *name) {
         (void) sd_bus_emit_properties_changed(bus->connection, NETFLOWD_OBJECT_PATH, NETFLOWD_INTERFACE,
-                                              NETFLOWD_PROPERTY_CAPTURING, NULL);
+                                              name, NULL);
+}
+
+void bus_filter_changed(struct bus *bus) {
+        property_changed(bus, NETFLOWD_PROPERTY_FILTER);
 }
 
 void bus_capture_started(struct bus *bus) {
         (void) sd_bus_emit_signal(bus->connection, NETFLOWD_OBJECT_PATH, NETFLOWD_INTERFACE,
                                   NETFLOWD_SIGNAL_CAPTURE_STARTED, "");
-        capturing_changed(bus);
+        property_changed(bus, NETFLOWD_PROPERTY_CAPTURING);
 }
 
 void bus_capture_stopped(struct bus *bus, const char *reason) {
         (void) sd_bus_emit_signal(bus->connection, NETFLOWD_OBJECT_PATH, NETFLOWD_INTERFACE,
                                   NETFLOWD_SIGNAL_CAPTURE_STOPPED, "s", reason);
-        capturing_changed(bus);
+        property_changed(bus, NETFLOWD_PROPERTY_CAPTURING);
 }

@@ -19,6 +19,7 @@ struct bus_config {
         struct engine *engine;
         const struct limits_reader *limits;
         struct store *store;
+        uint32_t signal_limit; /* rows of RankChanged, > 0 */
 
         /* Called with userdata. Starting returns 0, also where it runs, or a negative errno with *ret_error;
          * stopping does nothing where it does not run. */
@@ -48,6 +49,12 @@ bool bus_is_connected(const struct bus *bus);
 
 /* Sends the signals of this interval, where there is something to tell. */
 void bus_send_signals(struct bus *bus);
+
+/* From now on RankChanged has so many rows. Returns 0 or -ENOMEM. */
+int bus_set_signal_limit(struct bus *bus, uint32_t limit);
+
+/* Tells that engine_filter() is another one. */
+void bus_filter_changed(struct bus *bus);
 
 /* Tell that the capture has started, or stopped (reason: NETFLOWD_STOPPED_…). */
 void bus_capture_started(struct bus *bus);

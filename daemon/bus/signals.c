@@ -8,8 +8,7 @@
 #include "dbus/org.netflowd1.h"
 #include "util/clock.h"
 
-/* RankChanged tells of this many processes over this many seconds. */
-#define SIGNAL_LIMIT  10u
+/* RankChanged tells of the last so many seconds. */
 #define SIGNAL_RECENT 3u
 
 /* ProcessesChanged tells of at most so many that began, and as many that exited. */
@@ -26,32 +25,56 @@ struct told {
 };
 
 struct signals {
-        struct told told[SIGNAL_LIMIT];
+        struct told *told, *now; /* limit of each: what was told last, and what is there */
+        uint32_t limit;
         size_t n_told;
 };
 
-int signals_new(struct signals **ret_signals) {
-        struct signals *signals = calloc(1, sizeof(*signals));
+int signals_set_limit(struct signals *signals, uint32_t limit) {
+        struct told *told = calloc(limit, sizeof(*told)), *now = calloc(limit, sizeof(*now));
 
-        if (!signals)
+        if (!told || !now) {
+                free(told);
+                free(now);
                 return -ENOMEM;
-        *ret_signals = signals;
+        }
+        free(signals->told);
+        free(signals->now);
+        signals->told = told;
+        signals->now = now;
+        signals->limit = limit;
+        signals->n_told = 0;
+        return 0;
+}
+
+int signals_new(uint32_t limit, struct signals **ret_signals) {
+        _cleanup_(signals_freep) struct signals *signals = calloc(1, sizeof(*signals));
+
+        if (!signals || signals_set_limit(signals, limit) < 0)
+                return -ENOMEM;
+        *ret_signals = TAKE_PTR(signals);
         return 0;
 }
 
 void signals_free(struct signals *signals) {
+        if (!signals)
+                return;
+        free(signals->told);
+        free(signals->now);
         free(signals);
 }
 
 static bool rank_moved(struct signals *signals, const struct rank_row *rows, size_t n) {
-        struct told now[SIGNAL_LIMIT] = {};
+        struct told *now = signals->now;
         bool moved;
 
+        memset(now, 0, signals->limit * sizeof(*now));
         for (size_t i = 0; i < n; i++)
                 now[i] = (struct told){
                         .id = rows[i].process->id, .in = rows[i].window.in, .out = rows[i].window.out};
-        moved = n != signals->n_told || memcmp(now, signals->told, sizeof(now)) != 0;
-        memcpy(signals->told, now, sizeof(now));
+        moved = n != signals->n_told || memcmp(now, signals->told, signals->limit * sizeof(*now)) != 0;
+        signals->now = signals->told;
+        signals->told = now;
         signals->n_told = n;
         return moved;
 }
@@ -85,7 +108,7 @@ static int send_rank(struct signals *signals, sd_bus *connection, struct engine 
         size_t n;
         int r;
 
-        r = rank_processes(engine_books(engine)->processes, now, SIGNAL_RECENT, RANK_BY_TOTAL, SIGNAL_LIMIT, &rows, &n);
+        r = rank_processes(engine_books(engine)->processes, now, SIGNAL_RECENT, RANK_BY_TOTAL, signals->limit, &rows, &n);
         if (r < 0)
                 return r;
         if (!rank_moved(signals, rows, n))

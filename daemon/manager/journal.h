@@ -10,12 +10,12 @@
 bool journal_is_there(void);
 
 /* One line for people and, in the journal, fields for machines: pairs of format and argument as
- * sd_journal_send(3) takes them. By hand, what is only information is not worth a line. */
-#define journal_write(priority, text, ...)                                                               \
-        do {                                                                                             \
-                if (journal_is_there())                                                                  \
-                        (void) sd_journal_send("MESSAGE=%s", (text), "PRIORITY=%i", (priority), __VA_ARGS__, \
-                                               NULL);                                                    \
-                else if ((priority) <= LOG_NOTICE)                                                       \
-                        log_write((priority), "%s", (text));                                             \
+ * sd_journal_send(3) takes them. */
+#define journal_write(priority, text, ...)                                                      \
+        do {                                                                                    \
+                if (!journal_is_there())                                                        \
+                        log_write((priority), "%s", (text));                                    \
+                else if (log_enabled(priority))                                                 \
+                        (void) sd_journal_send("MESSAGE=%s", (text), "PRIORITY=%i", (priority), \
+                                               __VA_ARGS__, NULL);                              \
         } while (0)

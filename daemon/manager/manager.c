@@ -16,6 +16,7 @@
 #include "bus/bus.h"
 #include "dbus/org.netflowd1.h"
 #include "limits/limits.h"
+#include "manager/configure.h"
 #include "manager/journal.h"
 #include "manager/report.h"
 #include "util/capability.h"
@@ -34,6 +35,8 @@
 #define TICK_USEC       (1 * USEC_PER_SEC)
 #define TICK_DELAY_USEC (50 * USEC_PER_MSEC)
 
+#define EXIT_USAGE 2
+
 struct manager {
         const struct manager_config *config;
         struct limits_reader *limits;
@@ -45,6 +48,7 @@ struct manager {
         unsigned idle_drains;
         bool stopped; /* by request: not to be started again by itself */
         bool ready;   /* has been on the bus */
+        uint64_t signals_usec; /* when they were sent last, CLOCK_MONOTONIC */
         bool name_refused; /* there again, but without our name: the connection is of no use */
         struct report report;
 };
@@ -205,6 +209,7 @@ static int connect_bus(struct manager *manager) {
                 .engine = manager->engine,
                 .limits = manager->limits,
                 .store = manager->store,
+                .signal_limit = manager->config->config->signal_limit,
                 .start_capture = start_capture,
                 .stop_capture = stop_capture,
                 .connected = on_connected,
@@ -230,6 +235,17 @@ static uint64_t until_tick(const struct manager *manager) {
         return TICK_USEC + TICK_DELAY_USEC - engine_now(manager->engine) % TICK_USEC;
 }
 
+/* Once per interval, which need not be whole ticks; these come a little early or late. */
+static bool signals_are_due(struct manager *manager) {
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
+
+        if (now + 2 * TICK_DELAY_USEC <
+            manager->signals_usec + manager->config->config->signal_interval_usec)
+                return false;
+        manager->signals_usec = now;
+        return true;
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         struct manager *manager = userdata;
         struct limits limits;
@@ -242,7 +258,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         reopen(manager);
         reconnect(manager);
         engine_tick(manager->engine);
-        if (manager->bus)
+        if (manager->bus && signals_are_due(manager))
                 bus_send_signals(manager->bus);
         engine_expire(manager->engine);
         if (store_running(manager->store) && drain_after(manager, 0) >= 0) /* also while nothing is counted */
@@ -253,8 +269,60 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-/* There is no configuration file to be read again yet; names of users and limits are, whenever they changed.
- */
+/* A filter that does not compile changes nothing: what ran runs on. */
+static int set_filter(struct manager *manager, const char *filter, struct source_error *ret_error) {
+        bool capturing = engine_capturing(manager->engine);
+        int r;
+
+        r = engine_set_filter(manager->engine, filter, ret_error);
+        if (strcmp(engine_filter(manager->engine), filter ?: "") != 0)
+                return r;
+        if (manager->bus)
+                bus_filter_changed(manager->bus);
+        if (capturing && !engine_capturing(manager->engine)) {
+                (void) snprintf(ret_error->text, sizeof(ret_error->text), "%s", engine_last_error(manager->engine));
+                capture_failed(manager, ret_error);
+                return 0;
+        }
+        /* it may be another descriptor now */
+        manager->packets = sd_event_source_disable_unref(manager->packets);
+        manager->idle_drains = 0;
+        return drain_after(manager, DRAIN_USEC);
+}
+
+/* The configure_handler for what settings.c says can be changed at run time. */
+static int apply_setting(void *userdata, enum config_setting setting, const struct config *config,
+                         struct source_error *ret_error) {
+        struct manager *manager = userdata;
+
+        switch (setting) {
+        case CONFIG_FILTER:
+                return set_filter(manager, config->filter, ret_error);
+        case CONFIG_SIGNAL_INTERVAL: /* looked at with each tick */
+                return 0;
+        case CONFIG_SIGNAL_LIMIT:
+                return manager->bus ? bus_set_signal_limit(manager->bus, config->signal_limit) : 0;
+        case CONFIG_LOG_LEVEL:
+                configure_log(config);
+                return 0;
+        case CONFIG_BACKEND:
+        case CONFIG_OWNERS:
+        case CONFIG_DEVICES:
+        case CONFIG_ADDRESSES:
+        case CONFIG_TIMEOUT:
+        case CONFIG_SYNC_INTERVAL:
+        case CONFIG_WORKERS:
+        case CONFIG_QUEUE_SIZE:
+        case CONFIG_STORE_PCAP:
+        case CONFIG_STORE_PCAP_MAX_SIZE:
+        case CONFIG_STORE_PCAP_FILES:
+        case CONFIG_SETTINGS:
+                break;
+        }
+        (void) snprintf(ret_error->text, sizeof(ret_error->text), "it needs a restart");
+        return -EOPNOTSUPP;
+}
+
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *signal, void *userdata) {
         struct manager *manager = userdata;
         struct limits limits;
@@ -262,6 +330,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *sig
         (void) source;
         (void) signal;
         (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_usec(CLOCK_MONOTONIC));
+        configure_again(manager->config->config, manager->config->sources, apply_setting, manager);
         limits_read(manager->limits, &limits);
         report_start(manager->engine, &limits);
         (void) sd_notify(0, "READY=1");
@@ -346,8 +415,27 @@ static bool check_capabilities(void) {
         return true;
 }
 
+/* A filter in a file is found to be wrong only now, and does not keep us from counting: the default stands,
+ * which is none. Returns as engine_new(). */
+static int new_engine(struct manager *manager, const struct limits *limits, struct source_error *ret_error) {
+        struct config *config = manager->config->config;
+        const struct config_origin *origin = &config->origins[CONFIG_FILTER];
+        struct engine_config engine_config;
+        int r;
+
+        configure_engine(config, &engine_config);
+        if (limits->has_memory_max)
+                engine_config_fit(&engine_config, limits->memory_max);
+        r = engine_new(&engine_config, &manager->engine, ret_error);
+        if (r != -EINVAL || !config->filter || origin->kind != CONFIG_FROM_FILE)
+                return r;
+        log_write(LOG_WARNING, "%s: %s; ignored", origin->places, ret_error->text);
+        config_reset(config, CONFIG_FILTER);
+        engine_config.filter = NULL;
+        return engine_new(&engine_config, &manager->engine, ret_error);
+}
+
 static int start_engine(struct manager *manager) {
-        struct engine_config config = manager->config->engine;
         struct source_error error = {.text = "out of memory"};
         struct limits limits;
         int r;
@@ -357,9 +445,7 @@ static int start_engine(struct manager *manager) {
         r = limits_reader_new("", &manager->limits);
         if (r >= 0) {
                 limits_read(manager->limits, &limits);
-                if (limits.has_memory_max)
-                        engine_config_fit(&config, limits.memory_max);
-                r = engine_new(&config, &manager->engine, &error);
+                r = new_engine(manager, &limits, &error);
         }
         if (r >= 0)
                 r = store_new(manager->engine, on_recorded, manager, &manager->store);
@@ -368,6 +454,8 @@ static int start_engine(struct manager *manager) {
                 return EXIT_SUCCESS;
         }
         log_write(LOG_ERR, "%s", error.text);
+        if (r == -EINVAL && manager->config->config->filter)
+                return EXIT_USAGE;
         return r == -EPERM || r == -EACCES ? EX_NOPERM : EX_OSERR;
 }
 

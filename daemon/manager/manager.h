@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "engine/engine.h"
+#include "config/config.h"
 
 struct manager_config {
-        struct engine_config engine;
+        struct config *config;                /* what holds: a reload changes it */
+        const struct config_sources *sources; /* what it was read from, for that */
         int bus_fd; /* one end of a socket pair to serve instead of the system bus; -1: none */
 };
 

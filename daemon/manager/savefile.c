@@ -13,6 +13,7 @@
 #include "util/log.h"
 
 #define READ_PACKETS 4096
+#define EXIT_USAGE   2
 
 static void add_fields(struct json_object *object, const struct field *fields, size_t n) {
         for (size_t i = 0; i < n; i++)
@@ -130,6 +131,8 @@ int savefile_run(const struct engine_config *config) {
         r = engine_new(config, &engine, &error);
         if (r < 0) {
                 log_write(LOG_ERR, "%s", error.text);
+                if (r == -EINVAL && config->filter)
+                        return EXIT_USAGE;
                 return r == -ENOENT ? EX_NOINPUT : EX_DATAERR;
         }
         r = read_all(engine, &error);

@@ -210,10 +210,12 @@ def assert_balanced(daemon, ledger):
 
 
 @contextlib.contextmanager
-def daemon_on(host, build):
-    """A netflowd on that host, with a bus of its own, ready to be asked."""
+def daemon_on(host, build, *options, config="/dev/null"):
+    """A netflowd on that host, with a bus of its own, ready to be asked. What this machine has in /etc is nothing to
+    it: its configuration is that file."""
     with private_bus() as bus:
-        process = subprocess.Popen(host.command([f"{build}/netflowd"]), text=True, stderr=subprocess.PIPE,
+        process = subprocess.Popen(host.command([f"{build}/netflowd", "--config", config, *options]),
+                                   text=True, stderr=subprocess.PIPE,
                                    env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
         daemon = Daemon(build, bus, process)
         try:
