@@ -182,6 +182,11 @@ endef
 # Folders that are not ours to remove, although they may be empty: what file-hierarchy(7) has, and the bus.
 kept_folders := / /etc /usr $(addprefix $(PREFIX),/bin /sbin /lib /share /share/man) $(PREFIX) /etc/dbus-1/system.d
 
+# Where the administrator's configuration is, whatever PREFIX is: the program looks nowhere else for it. As systemd's
+# own files (and Debian's conffiles) it is there with all commented out, to be edited. Only dpkg(1) can tell an edited
+# file from an old one, so that `install` leaves one that is there alone, and `uninstall` one that is not ours.
+CONFIG_FILE  := /etc/netflowd/netflowd.conf
+
 # One line a file: mode, what is installed, where.
 define installed_files
 755 $(BUILD)/netflowd                    $(PREFIX)/sbin/netflowd
@@ -203,6 +208,8 @@ install: $(BUILD)/netflowd $(BUILD)/netflowctl $(BUILD)/netflowd.service
 	@printf '%s\n' "$$installed_files" | while read -r mode file path; do \
 	  echo "  INSTALL $(DESTDIR)$$path"; \
 	  install -D -m "$$mode" "$$file" "$(DESTDIR)$$path" || exit; done
+	@test -e "$(DESTDIR)$(CONFIG_FILE)" || { echo "  INSTALL $(DESTDIR)$(CONFIG_FILE)"; \
+	  install -D -m 644 systemd/netflowd.conf "$(DESTDIR)$(CONFIG_FILE)"; }
 ifeq ($(DESTDIR),)
 	@systemd/after-install
 endif
@@ -217,6 +224,8 @@ endif
 	  folder=$$(dirname "$$path"); \
 	  while case " $(kept_folders) " in *" $$folder "*) false;; esac && rmdir "$(DESTDIR)$$folder" 2>/dev/null; do \
 	    folder=$$(dirname "$$folder"); done; done
+	@! cmp -s systemd/netflowd.conf "$(DESTDIR)$(CONFIG_FILE)" || { echo "  REMOVE  $(DESTDIR)$(CONFIG_FILE)"; \
+	  rm -f "$(DESTDIR)$(CONFIG_FILE)"; rmdir "$(DESTDIR)$(dir $(CONFIG_FILE))" 2>/dev/null || true; }
 ifeq ($(DESTDIR),)
 	@systemd/after-uninstall
 endif
