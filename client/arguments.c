@@ -13,6 +13,8 @@
 enum {
         OPTION_LIMIT = 256,
         OPTION_RECENT,
+        OPTION_BY,
+        OPTION_SORT,
         OPTION_WATCH,
         OPTION_PID,
         OPTION_UNIT,
@@ -38,6 +40,9 @@ static const struct described_option {
         {"limit", required_argument, OPTION_LIMIT, "N", "this many rows; 0: all (default 10)"},
         {"recent", required_argument, OPTION_RECENT, "SEC",
          "over the last SEC seconds, 1 to 300 (default 3)"},
+        {"by", required_argument, OPTION_BY, "WHAT",
+         "process, app, unit, user, interface, remote or protocol"},
+        {"sort", required_argument, OPTION_SORT, "KEY", "total, in or out (default total)"},
         {"watch", optional_argument, OPTION_WATCH, "[SEC]",
          "again every SEC seconds (default 1), until Ctrl-C"},
         {"write", required_argument, 'w', "FILE", "pcap: write there; -: standard output"},
@@ -138,6 +143,25 @@ static bool read_watch(int argc, char **argv, struct arguments *arguments) {
         return read_number("--watch", text ? text : "1", 1, 86400, &arguments->watch);
 }
 
+static const char *const by_words[] = {
+        NETFLOWD_BY_PROCESS,   NETFLOWD_BY_APP,    NETFLOWD_BY_UNIT,     NETFLOWD_BY_USER,
+        NETFLOWD_BY_INTERFACE, NETFLOWD_BY_REMOTE, NETFLOWD_BY_PROTOCOL,
+};
+static const char *const sort_words[] = {NETFLOWD_SORT_TOTAL, NETFLOWD_SORT_IN, NETFLOWD_SORT_OUT};
+
+static bool check_word(const char *what, const char *text, const char *const *words, size_t n) {
+        char known[128] = "";
+
+        for (size_t i = 0; i < n; i++) {
+                if (strcmp(text, words[i]) == 0)
+                        return true;
+                (void) snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", i > 0 ? ", " : "",
+                                words[i]);
+        }
+        (void) fail("%s is %s, but must be one of %s", what, text, known);
+        return false;
+}
+
 static bool read_span(const char *what, const char *text, uint64_t *ret_usec) {
         if (parse_span(text, ret_usec) < 0 || *ret_usec == 0) {
                 (void) fail("%s is %s, but must be a span of time such as 90s or 5min", what, text);
@@ -170,6 +194,12 @@ static int read_option(int option, int argc, char **argv, struct arguments *argu
                                : EXIT_USAGE;
         case OPTION_WATCH:
                 return read_watch(argc, argv, arguments) ? -1 : EXIT_USAGE;
+        case OPTION_BY:
+                arguments->by = optarg;
+                return check_word("--by", optarg, by_words, ELEMENTSOF(by_words)) ? -1 : EXIT_USAGE;
+        case OPTION_SORT:
+                arguments->sort = optarg;
+                return check_word("--sort", optarg, sort_words, ELEMENTSOF(sort_words)) ? -1 : EXIT_USAGE;
         case OPTION_PID:
                 return read_number("--pid", optarg, 1, UINT32_MAX, &arguments->pid) ? -1 : EXIT_USAGE;
         case OPTION_UNIT:

@@ -13,6 +13,8 @@ struct arguments {
         uint32_t limit;  /* rows of the rank; 0: all */
         uint32_t recent; /* window, seconds */
         uint32_t watch;  /* seconds between repetitions; 0: once */
+        const char *by;        /* NETFLOWD_BY_…; NULL: process */
+        const char *sort;      /* NETFLOWD_SORT_…; NULL: total */
         const char *filter;    /* pcap-filter(7); NULL: none */
         const char *write;     /* where `pcap` writes to; "-": standard output */
         const char *unit;      /* of `pcap`; NULL: any */

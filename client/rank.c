@@ -40,9 +40,11 @@ static void set_number(struct libscols_line *line, size_t column, bool known, ui
         (void) scols_line_set_data(line, column, known ? text : "-");
 }
 
-static void fill_line(struct libscols_line *line, const struct process_row *row) {
+static void fill_line(struct libscols_line *line, struct json_object *json) {
+        struct process_row read, *row = &read;
         char title[64];
 
+        process_row_read(json, row);
         set_number(line, PID, row->has_pid, row->pid);
         (void) scols_line_set_data(line, NAME, process_row_title(row, title));
         (void) scols_line_set_data(line, EXE, row->exe ? row->exe : "-");
@@ -55,21 +57,83 @@ static void fill_line(struct libscols_line *line, const struct process_row *row)
                 (void) scols_line_set_color(line, "\033[2m");
 }
 
+/* What a row of another rank is called: by each of these, its key and its heading. */
+static const struct grouping {
+        const char *by, *key, *heading;
+        bool of_processes;
+} groupings[] = {
+        {NETFLOWD_BY_APP, NETFLOWD_KEY_NAME, "APP", true},
+        {NETFLOWD_BY_UNIT, NETFLOWD_KEY_UNIT, "UNIT", true},
+        {NETFLOWD_BY_USER, NETFLOWD_KEY_USER, "USER", true},
+        {NETFLOWD_BY_INTERFACE, NETFLOWD_KEY_INTERFACE, "INTERFACE", false},
+        {NETFLOWD_BY_REMOTE, NETFLOWD_FLOW_REMOTE, "REMOTE", false},
+        {NETFLOWD_BY_PROTOCOL, NETFLOWD_FLOW_PROTOCOL, "PROTOCOL", false},
+};
+
+static const struct grouping *find_grouping(const char *by) {
+        for (size_t i = 0; by && i < ELEMENTSOF(groupings); i++)
+                if (strcmp(groupings[i].by, by) == 0)
+                        return &groupings[i];
+        return NULL;
+}
+
+static void set_label(struct libscols_line *line, const struct grouping *grouping, struct json_object *row) {
+        struct json_object *value;
+
+        if (json_object_object_get_ex(row, grouping->key, &value) ||
+            json_object_object_get_ex(row, NETFLOWD_KEY_UID, &value))
+                (void) scols_line_set_data(line, 0, json_object_get_string(value));
+        else
+                (void) scols_line_set_data(line, 0, "-");
+}
+
+static void fill_group_line(struct libscols_line *line, const struct grouping *grouping, struct json_object *json) {
+        size_t column = 1;
+        struct process_row row;
+
+        process_row_read(json, &row);
+        set_label(line, grouping, json);
+        if (grouping->of_processes)
+                set_number(line, column++, true, row.processes);
+        set_bytes(line, column++, row.in);
+        set_bytes(line, column++, row.out);
+        set_rate(line, column++, row.in_rate);
+        set_rate(line, column, row.out_rate);
+}
+
+static struct libscols_table *new_table(const struct output *output, const struct arguments *arguments,
+                                        const struct grouping *grouping) {
+        struct column group_columns[6];
+        size_t n = 0;
+
+        if (!grouping)
+                return table_new(output, arguments, columns, ELEMENTSOF(columns));
+        group_columns[n++] = (struct column){grouping->heading, false};
+        if (grouping->of_processes)
+                group_columns[n++] = (struct column){"PROCS", true};
+        for (size_t i = SUM_IN; i <= OUT_RATE; i++)
+                group_columns[n++] = columns[i];
+        return table_new(output, arguments, group_columns, n);
+}
+
 static int print_table(struct json_object *rank, const struct output *output,
                        const struct arguments *arguments) {
-        struct libscols_table *table = table_new(output, arguments, columns, ELEMENTSOF(columns));
+        const struct grouping *grouping = find_grouping(arguments->by);
+        struct libscols_table *table = new_table(output, arguments, grouping);
         size_t n = json_object_array_length(rank);
 
         if (!table)
                 return fail("out of memory");
         for (size_t i = 0; i < n; i++) {
                 struct libscols_line *line = table_add(table);
-                struct process_row row;
+                struct json_object *json = json_object_array_get_idx(rank, i);
 
                 if (!line)
                         break;
-                process_row_read(json_object_array_get_idx(rank, i), &row);
-                fill_line(line, &row);
+                if (grouping)
+                        fill_group_line(line, grouping, json);
+                else
+                        fill_line(line, json);
         }
         if (n == 0)
                 puts("No process had traffic yet.");
@@ -79,14 +143,23 @@ static int print_table(struct json_object *rank, const struct output *output,
         return EXIT_SUCCESS;
 }
 
+static int ask(struct connection *connection, const struct arguments *arguments, sd_bus_message **ret_reply) {
+        if (!arguments->by && !arguments->sort)
+                return connection_call(connection, ret_reply, NETFLOWD_METHOD_GET_PROCESS_RANK, "uu",
+                                       arguments->limit, arguments->recent);
+        return connection_call(connection, ret_reply, NETFLOWD_METHOD_GET_RANK, "suua{sv}",
+                               arguments->by ? arguments->by : NETFLOWD_BY_PROCESS, arguments->limit,
+                               arguments->recent, 1, NETFLOWD_OPTION_SORT, "s",
+                               arguments->sort ? arguments->sort : NETFLOWD_SORT_TOTAL);
+}
+
 int verb_rank(struct connection *connection, const struct arguments *arguments,
               const struct output *output) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         struct json_object *rank;
         int r;
 
-        r = connection_call(connection, &reply, NETFLOWD_METHOD_GET_PROCESS_RANK, "uu", arguments->limit,
-                            arguments->recent);
+        r = ask(connection, arguments, &reply);
         if (r != 0)
                 return r;
         if (json_from_message(reply, &rank) < 0)

@@ -10,6 +10,7 @@
 
 #define NETFLOWD_METHOD_GET_PROCESS_RANK "GetProcessRank"
 #define NETFLOWD_METHOD_GET_PROCESS      "GetProcess"
+#define NETFLOWD_METHOD_GET_RANK         "GetRank"
 #define NETFLOWD_METHOD_LIST_FLOWS       "ListFlows"
 #define NETFLOWD_METHOD_START_CAPTURE    "StartCapture"
 #define NETFLOWD_METHOD_STOP_CAPTURE     "StopCapture"
@@ -55,6 +56,7 @@
 #define NETFLOWD_ERROR_NO_SUCH_RECORDING "org.netflowd1.Error.NoSuchRecording"
 
 /* Options of methods. */
+#define NETFLOWD_OPTION_SORT      "sort"
 #define NETFLOWD_OPTION_FILTER    "filter"
 #define NETFLOWD_OPTION_PID       "pid"
 #define NETFLOWD_OPTION_UNIT      "unit"
@@ -72,6 +74,7 @@
 #define NETFLOWD_KEY_UNIT          "unit"
 #define NETFLOWD_KEY_CGROUP        "cgroup"
 #define NETFLOWD_KEY_PROCESSES     "processes"
+#define NETFLOWD_KEY_INTERFACE     "interface"
 #define NETFLOWD_KEY_INODE_COUNT   "inode_count"
 #define NETFLOWD_KEY_INODES        "inodes"
 #define NETFLOWD_KEY_TRAFFIC_STATS "traffic_stats"
@@ -91,6 +94,18 @@
 #define NETFLOWD_KEY_TIMESTAMP   "timestamp"
 
 #define NETFLOWD_STATE_EXITED "exited"
+
+/* What GetRank can go by, and sort by. */
+#define NETFLOWD_BY_PROCESS   "process"
+#define NETFLOWD_BY_APP       "app"
+#define NETFLOWD_BY_UNIT      "unit"
+#define NETFLOWD_BY_USER      "user"
+#define NETFLOWD_BY_INTERFACE "interface"
+#define NETFLOWD_BY_REMOTE    "remote"
+#define NETFLOWD_BY_PROTOCOL  "protocol"
+#define NETFLOWD_SORT_TOTAL   "total"
+#define NETFLOWD_SORT_IN      "in"
+#define NETFLOWD_SORT_OUT     "out"
 
 /* Keys of a flow, beside in and out. */
 #define NETFLOWD_FLOW_PROTOCOL "protocol"

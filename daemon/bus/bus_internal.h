@@ -22,7 +22,13 @@ extern const sd_bus_vtable bus_vtable[];
 /* The row of a process, or -ENXIO with *ret_error saying that there is none. */
 int bus_find_process(struct bus *bus, uint32_t pid, struct process **ret_process, sd_bus_error *ret_error);
 
-/* control.c, flow_list.c, store_methods.c: handlers of it. */
+/* As ss(8) calls an IPPROTO_*: "tcp"; or its number. Returns a static string or text. */
+const char *protocol_name(uint8_t protocol, char text[static 16]);
+
+/* rank_methods.c, control.c, flow_list.c, store_methods.c: handlers of it. */
+int on_get_process_rank(sd_bus_message *call, void *userdata, sd_bus_error *ret_error);
+int on_get_process(sd_bus_message *call, void *userdata, sd_bus_error *ret_error);
+int on_get_rank(sd_bus_message *call, void *userdata, sd_bus_error *ret_error);
 int on_start_capture(sd_bus_message *call, void *userdata, sd_bus_error *ret_error);
 int on_stop_capture(sd_bus_message *call, void *userdata, sd_bus_error *ret_error);
 int on_list_flows(sd_bus_message *call, void *userdata, sd_bus_error *ret_error);

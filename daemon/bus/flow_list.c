@@ -11,7 +11,7 @@
 /* "[2001:db8::1]:65535" */
 #define ENDPOINT_MAX (INET6_ADDRSTRLEN + 8)
 
-static const char *protocol_name(uint8_t protocol, char text[16]) {
+const char *protocol_name(uint8_t protocol, char text[static 16]) {
         switch (protocol) {
         case IPPROTO_TCP:
                 return "tcp";
@@ -19,7 +19,13 @@ static const char *protocol_name(uint8_t protocol, char text[16]) {
                 return "udp";
         case IPPROTO_UDPLITE:
                 return "udplite";
-        default: /* no other kind of socket is looked up */
+        case IPPROTO_ICMP:
+                return "icmp";
+        case IPPROTO_ICMPV6:
+                return "icmpv6";
+        case IPPROTO_SCTP:
+                return "sctp";
+        default: /* a byte of a packet: anything */
                 (void) snprintf(text, 16, "%u", protocol);
                 return text;
         }

@@ -40,6 +40,13 @@ static const char *state_text(struct process_fields *fields, const struct proces
         return fields->state;
 }
 
+static void add_user(struct process_fields *fields, const struct process_info *info, struct users *users) {
+        if (!info->uid_known)
+                return;
+        add_number(fields->own, &fields->n_own, NETFLOWD_KEY_UID, 'u', info->uid);
+        add_text(fields->own, &fields->n_own, NETFLOWD_KEY_USER, users_name(users, info->uid));
+}
+
 void process_fields_set(struct process_fields *fields, const struct process *process,
                         const struct window *window, uint64_t now_usec, enum detail detail,
                         struct users *users) {
@@ -58,10 +65,7 @@ void process_fields_set(struct process_fields *fields, const struct process *pro
                 if (info->start_time_usec != 0)
                         add_number(own, n, NETFLOWD_KEY_START_TIME, 't', info->start_time_usec);
         }
-        if (info->uid_known) {
-                add_number(own, n, NETFLOWD_KEY_UID, 'u', info->uid);
-                add_text(own, n, NETFLOWD_KEY_USER, users_name(users, info->uid));
-        }
+        add_user(fields, info, users);
         add_text(own, n, NETFLOWD_KEY_UNIT, info->unit);
         if (detail == DETAIL_PRIVATE)
                 add_text(own, n, NETFLOWD_KEY_CGROUP, info->cgroup);
@@ -73,10 +77,38 @@ void process_fields_set(struct process_fields *fields, const struct process *pro
         set_traffic(fields, &process->traffic, window, now_usec);
 }
 
-void unattributed_fields_set(struct process_fields *fields, const char *name, const struct traffic *traffic,
-                             const struct window *window, uint64_t now_usec) {
+void group_fields_set(struct process_fields *fields, const struct group *group, enum group_by by,
+                      bool is_private, uint64_t now_usec, struct users *users) {
+        const struct process_info *info = &group->first->info;
+        struct field *own = fields->own;
+        size_t *n = &fields->n_own;
+
         *fields = (struct process_fields){};
-        add_text(fields->own, &fields->n_own, NETFLOWD_KEY_NAME, name);
+        switch (by) {
+        case GROUP_BY_APP:
+                add_text(own, n, NETFLOWD_KEY_NAME, group->app ?: info->name);
+                if (is_private && !group->app)
+                        add_text(own, n, NETFLOWD_KEY_EXE, info->exe);
+                if (group->one_user)
+                        add_user(fields, info, users);
+                break;
+        case GROUP_BY_UNIT:
+                add_text(own, n, NETFLOWD_KEY_UNIT, info->unit);
+                if (group->one_user)
+                        add_user(fields, info, users);
+                break;
+        case GROUP_BY_USER:
+                add_user(fields, info, users);
+                break;
+        }
+        add_number(own, n, NETFLOWD_KEY_PROCESSES, 'u', group->processes);
+        set_traffic(fields, &group->traffic, &group->window, now_usec);
+}
+
+void value_fields_set(struct process_fields *fields, const char *key, const char *text,
+                      const struct traffic *traffic, const struct window *window, uint64_t now_usec) {
+        *fields = (struct process_fields){};
+        add_text(fields->own, &fields->n_own, key, text);
         set_traffic(fields, traffic, window, now_usec);
 }
 

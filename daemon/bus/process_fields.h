@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "account/group.h"
 #include "account/process_table.h"
 #include "account/rank.h"
 #include "bus/caller.h"
@@ -40,9 +41,13 @@ void process_fields_set(struct process_fields *fields, const struct process *pro
                         const struct window *window, uint64_t now_usec, enum detail detail,
                         struct users *users);
 
-/* The same for traffic that no process had: only name, traffic_stats and total. */
-void unattributed_fields_set(struct process_fields *fields, const char *name, const struct traffic *traffic,
-                             const struct window *window, uint64_t now_usec);
+/* A row of processes that have something in common; is_private: its private keys are shown too. */
+void group_fields_set(struct process_fields *fields, const struct group *group, enum group_by by,
+                      bool is_private, uint64_t now_usec, struct users *users);
+
+/* A row of traffic that has one value in common: key is its key; NULL as its text leaves it out. */
+void value_fields_set(struct process_fields *fields, const char *key, const char *text,
+                      const struct traffic *traffic, const struct window *window, uint64_t now_usec);
 
 /* May this caller see the private keys of this process, and its flows? */
 bool process_is_visible_to(const struct process *process, const struct caller *caller);

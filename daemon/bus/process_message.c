@@ -95,9 +95,8 @@ static int append_inodes(sd_bus_message *message, const struct process *process)
         return r < 0 ? r : close_value(message);
 }
 
-static int append_all(sd_bus_message *message, const struct process_fields *fields,
-                      const struct process *process, const struct ring_span *span,
-                                enum detail detail) {
+static int append_all(sd_bus_message *message, const struct process_fields *fields, const struct ring *ring,
+                      const struct ring_span *span) {
         int r;
 
         r = append_fields(message, fields->own, fields->n_own);
@@ -106,11 +105,17 @@ static int append_all(sd_bus_message *message, const struct process_fields *fiel
                                       fields->n_traffic_stats);
         if (r >= 0)
                 r = append_dictionary(message, NETFLOWD_KEY_TOTAL, fields->total, fields->n_total);
-        if (r >= 0 && process && detail == DETAIL_PRIVATE && (process->inodes || process->n_inodes == 0))
-                r = append_inodes(message, process);
-        if (r >= 0 && process)
-                r = append_ring(message, &process->traffic.ring, span);
-        return r;
+        return r < 0 || !ring ? r : append_ring(message, ring, span);
+}
+
+int process_message_append_traffic(sd_bus_message *message, const struct process_fields *fields,
+                                   const struct ring *ring, const struct ring_span *span) {
+        int r;
+
+        r = sd_bus_message_open_container(message, 'a', "{sv}");
+        if (r >= 0)
+                r = append_all(message, fields, ring, span);
+        return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
 int process_message_append_full(sd_bus_message *message, const struct process_fields *fields,
@@ -119,12 +124,13 @@ int process_message_append_full(sd_bus_message *message, const struct process_fi
         int r;
 
         r = sd_bus_message_open_container(message, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        r = append_all(message, fields, process, span, detail);
+        if (r >= 0)
+                r = append_all(message, fields, &process->traffic.ring, span);
+        if (r >= 0 && detail == DETAIL_PRIVATE && (process->inodes || process->n_inodes == 0))
+                r = append_inodes(message, process);
         return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
 int process_message_append(sd_bus_message *message, const struct process_fields *fields) {
-        return process_message_append_full(message, fields, NULL, NULL, DETAIL_BROADCAST);
+        return process_message_append_traffic(message, fields, NULL, NULL);
 }

@@ -13,6 +13,10 @@ struct ring_span {
         uint64_t first_second, end_second;
 };
 
+/* The same with that part of a ring, for a row that is no process's. */
+int process_message_append_traffic(sd_bus_message *message, const struct process_fields *fields,
+                                   const struct ring *ring, const struct ring_span *span);
+
 /* The same with that part of its ring, and with DETAIL_PRIVATE the inodes of its sockets. */
 int process_message_append_full(sd_bus_message *message, const struct process_fields *fields,
                                 const struct process *process, const struct ring_span *span,

@@ -2,59 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "account/rank.h"
 #include "bus/bus_internal.h"
-#include "bus/process_message.h"
 #include "dbus/org.netflowd1.h"
-#include "util/clock.h"
-
-/* With the part of its ring that has closed within `seconds`: what it says never changes later. */
-static int append_row(struct bus *bus, sd_bus_message *reply, const struct process *process,
-                      const struct window *window, uint64_t now, uint64_t seconds, const struct caller *caller) {
-        const uint64_t end = now / USEC_PER_SEC;
-        const struct ring_span span = {.first_second = end - seconds, .end_second = end};
-        enum detail detail = process_is_visible_to(process, caller) ? DETAIL_PRIVATE : DETAIL_PUBLIC;
-        struct process_fields fields;
-
-        process_fields_set(&fields, process, window, now, detail, bus->users);
-        return process_message_append_full(reply, &fields, process, &span, detail);
-}
-
-static int append_rank(struct bus *bus, sd_bus_message *reply, uint32_t limit, uint32_t recent,
-                       const struct caller *caller) {
-        _cleanup_free_ struct rank_row *rows = NULL;
-        uint64_t now = engine_now(bus->config.engine);
-        size_t n;
-        int r;
-
-        r = rank_processes(engine_books(bus->config.engine)->processes, now, recent, RANK_BY_TOTAL, limit, &rows, &n);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(reply, 'a', "a{sv}");
-        for (size_t i = 0; i < n && r >= 0; i++)
-                r = append_row(bus, reply, rows[i].process, &rows[i].window, now, recent, caller);
-        return r < 0 ? r : sd_bus_message_close_container(reply);
-}
-
-static int get_process_rank(sd_bus_message *call, const struct caller *caller, void *userdata,
-                            sd_bus_error *ret_error) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        uint32_t limit, recent;
-        int r;
-
-        r = sd_bus_message_read(call, "uu", &limit, &recent);
-        if (r < 0)
-                return r;
-        if (recent < NETFLOWD_RECENT_MIN || recent > NETFLOWD_RECENT_MAX)
-                return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "recent is %u, but must be in the range %u..%u seconds", recent,
-                                         NETFLOWD_RECENT_MIN, NETFLOWD_RECENT_MAX);
-        r = sd_bus_message_new_method_return(call, &reply);
-        if (r < 0)
-                return r;
-        r = append_rank(userdata, reply, limit, recent, caller);
-        return r < 0 ? r : sd_bus_message_send(reply);
-}
 
 int bus_find_process(struct bus *bus, uint32_t pid, struct process **ret_process, sd_bus_error *ret_error) {
         struct process *process = engine_find_pid(bus->config.engine, pid);
@@ -64,64 +13,6 @@ int bus_find_process(struct bus *bus, uint32_t pid, struct process **ret_process
                                          "No traffic of process %u is in the books", pid);
         *ret_process = process;
         return 0;
-}
-
-static int get_process(sd_bus_message *call, const struct caller *caller, void *userdata,
-                       sd_bus_error *ret_error) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        struct bus *bus = userdata;
-        struct process *process = NULL;
-        struct window window;
-        uint64_t now;
-        uint32_t pid;
-        int r;
-
-        r = sd_bus_message_read(call, "u", &pid);
-        if (r < 0)
-                return r;
-        if (pid == 0)
-                return sd_bus_error_set(ret_error, SD_BUS_ERROR_INVALID_ARGS,
-                                        "pid is 0, but must be in the range 1..4294967295");
-        r = bus_find_process(bus, pid, &process, ret_error);
-        if (r < 0)
-                return r;
-        engine_refresh(bus->config.engine, process);
-        r = sd_bus_message_new_method_return(call, &reply);
-        if (r < 0)
-                return r;
-        now = engine_now(bus->config.engine);
-        traffic_window(&process->traffic, now, NETFLOWD_RECENT_MIN, &window);
-        r = append_row(bus, reply, process, &window, now, RING_SECONDS, caller);
-        return r < 0 ? r : sd_bus_message_send(reply);
-}
-
-/* Private keys are shown to whom polkit lets see them, but nobody is asked for a password on their account. */
-static int authorize_process_rank(sd_bus_message *call, const struct caller *caller, void *userdata,
-                                  sd_bus_error *ret_error) {
-        struct bus *bus = userdata;
-
-        return callers_authorize(bus->callers, call, caller, NETFLOWD_ACTION_INSPECT, false,
-                                 get_process_rank, bus, ret_error);
-}
-
-static int on_get_process_rank(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
-        struct bus *bus = userdata;
-
-        return callers_ask(bus->callers, call, authorize_process_rank, bus, ret_error);
-}
-
-static int authorize_process(sd_bus_message *call, const struct caller *caller, void *userdata,
-                             sd_bus_error *ret_error) {
-        struct bus *bus = userdata;
-
-        return callers_authorize(bus->callers, call, caller, NETFLOWD_ACTION_INSPECT, false, get_process,
-                                 bus, ret_error);
-}
-
-static int on_get_process(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
-        struct bus *bus = userdata;
-
-        return callers_ask(bus->callers, call, authorize_process, bus, ret_error);
 }
 
 #define GETTER(name)                                                                   \
@@ -263,6 +154,9 @@ const sd_bus_vtable bus_vtable[] = {
         SD_BUS_METHOD_WITH_NAMES(NETFLOWD_METHOD_GET_PROCESS, "u", SD_BUS_PARAM(pid), "a{sv}",
                                  SD_BUS_PARAM(process), on_get_process, SD_BUS_VTABLE_UNPRIVILEGED),
 
+        SD_BUS_METHOD_WITH_ARGS(NETFLOWD_METHOD_GET_RANK,
+                                SD_BUS_ARGS("s", by, "u", limit, "u", recent, "a{sv}", options),
+                                SD_BUS_RESULT("aa{sv}", rows), on_get_rank, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_NAMES(NETFLOWD_METHOD_LIST_FLOWS, "ua{sv}",
                                  SD_BUS_PARAM(pid) SD_BUS_PARAM(options), "aa{sv}", SD_BUS_PARAM(flows),
                                  on_list_flows, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -83,7 +83,7 @@ static void add_unattributed(struct json_object *rank, const struct engine *engi
                 (void) snprintf(name, sizeof(name), NETFLOWD_LEDGER_UNATTRIBUTED "%s",
                                 unattributed_name(reason));
                 traffic_window(traffic, now, RING_SECONDS, &window);
-                unattributed_fields_set(&fields, name, traffic, &window, now);
+                value_fields_set(&fields, NETFLOWD_KEY_NAME, name, traffic, &window, now);
                 json_object_array_add(rank, row_json(&fields, &traffic->ring));
         }
 }
