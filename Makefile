@@ -187,7 +187,8 @@ kept_folders := / /etc /usr $(addprefix $(PREFIX),/bin /sbin /lib /share /share/
 # file from an old one, so that `install` leaves one that is there alone, and `uninstall` one that is not ours.
 CONFIG_FILE  := /etc/netflowd/netflowd.conf
 
-# One line a file: mode, what is installed, where.
+# One line a file: mode, what is installed, where. Under another name first: a bus that watches its folder reads a new
+# file at once, and must not find it unreadable yet.
 define installed_files
 755 $(BUILD)/netflowd                    $(PREFIX)/sbin/netflowd
 755 $(BUILD)/netflowctl                  $(PREFIX)/bin/netflowctl
@@ -205,9 +206,13 @@ $(BUILD)/netflowd.service: systemd/netflowd.service.in $(BUILD)/settings
 	@sed 's|@SBINDIR@|$(PREFIX)/sbin|' $< > $@
 
 install: $(BUILD)/netflowd $(BUILD)/netflowctl $(BUILD)/netflowd.service
+ifeq ($(DESTDIR),)
+	@systemd/before-install $(CURDIR)/systemd/sysusers.conf
+endif
 	@printf '%s\n' "$$installed_files" | while read -r mode file path; do \
 	  echo "  INSTALL $(DESTDIR)$$path"; \
-	  install -D -m "$$mode" "$$file" "$(DESTDIR)$$path" || exit; done
+	  install -D -m "$$mode" "$$file" "$(DESTDIR)$$path.new" && \
+	  mv "$(DESTDIR)$$path.new" "$(DESTDIR)$$path" || exit; done
 	@test -e "$(DESTDIR)$(CONFIG_FILE)" || { echo "  INSTALL $(DESTDIR)$(CONFIG_FILE)"; \
 	  install -D -m 644 systemd/netflowd.conf "$(DESTDIR)$(CONFIG_FILE)"; }
 ifeq ($(DESTDIR),)
