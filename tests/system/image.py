@@ -13,6 +13,8 @@ import subprocess
 
 CACHE = pathlib.Path(os.environ.get("NETFLOWD_TEST_CACHE", "/var/cache/netflowd-tests"))
 SUITE = "bookworm"
+SYSTEM_PACKAGES = """systemd systemd-sysv dbus dbus-broker polkitd udev iperf3 curl procps python3 nftables
+                     linux-image-cloud-amd64"""
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
@@ -24,6 +26,11 @@ def sh(command, **options):
 def makefile_packages(variable):
     """What the Makefile installs: BUILD_PACKAGES or TEST_PACKAGES."""
     return sh(["make", "-s", "-C", str(ROOT), f"print-{variable}"]).split()
+
+
+def system_packages():
+    """What the tests of the system share: all that is needed to build, a kernel, both buses, polkit."""
+    return makefile_packages("BUILD_PACKAGES") + SYSTEM_PACKAGES.split()
 
 
 @contextlib.contextmanager
