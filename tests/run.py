@@ -4,7 +4,7 @@
 
 usage: run.py [--label LABEL] [--only KIND] BUILD [PATTERN…]
 
-KIND is unit, static, fuzz or e2e; a PATTERN picks tests by a part of their name. With CI=true nothing may be skipped."""
+KIND is unit, static, fuzz, e2e or system; a PATTERN picks tests by a part of their name. With CI=true nothing may be skipped."""
 
 import argparse
 import os
@@ -78,8 +78,9 @@ def tests_of(build):
     for path in sorted(pathlib.Path(build, "tests/fuzz").glob("fuzz-*")):
         if os.access(path, os.X_OK) and not path.suffix:
             yield "fuzz", path.name, [str(TESTS / "fuzz/replay"), str(path)], run_one
-    for path in sorted(pathlib.Path(TESTS, "e2e").glob("test_*.py")):
-        yield "e2e", path.name, [str(path), build], run_cases
+    for kind in ("e2e", "system"):
+        for path in sorted(pathlib.Path(TESTS, kind).glob("test_*.py")):
+            yield kind, path.name, [str(path), build], run_cases
 
 
 def main():
