@@ -6,8 +6,8 @@
 struct flow_table {
         struct hash_table *flows;
         struct flow *touched;
+        struct flow *oldest, *newest; /* of those with nothing pending */
         uint64_t tick;
-        uint32_t hand; /* cursor of the eviction clock */
 };
 
 int flow_table_new(uint32_t max_flows, struct flow_table **ret_table) {
@@ -36,30 +36,22 @@ void flow_table_free(struct flow_table *table) {
         free(table);
 }
 
-static void forget(struct flow_table *table, struct flow *flow) {
-        traffic_done(&flow->pending);
-        hash_table_remove(table->flows, flow);
+static void link_still(struct flow_table *table, struct flow *flow) {
+        flow->newer = NULL;
+        flow->older = table->newest;
+        *(table->newest ? &table->newest->newer : &table->oldest) = flow;
+        table->newest = flow;
 }
 
-/* The clock algorithm: at most two rounds, the first of which only takes reference bits away. Flows with
- * bytes that are not settled yet are never given up. */
-static int evict_one(struct flow_table *table) {
-        for (uint64_t steps = 2 * (uint64_t) hash_table_size(table->flows) + 2; steps > 0; steps--) {
-                struct flow *flow = hash_table_next(table->flows, &table->hand);
+static void unlink_still(struct flow_table *table, struct flow *flow) {
+        *(flow->older ? &flow->older->newer : &table->oldest) = flow->newer;
+        *(flow->newer ? &flow->newer->older : &table->newest) = flow->older;
+}
 
-                if (!flow) {
-                        table->hand = 0;
-                        continue;
-                }
-                if (flow->touched)
-                        continue;
-                if (!flow->used_recently) {
-                        forget(table, flow);
-                        return 0;
-                }
-                flow->used_recently = false;
-        }
-        return -ENOSPC;
+static void forget(struct flow_table *table, struct flow *flow) {
+        unlink_still(table, flow);
+        traffic_done(&flow->pending);
+        hash_table_remove(table->flows, flow);
 }
 
 const struct flow *flow_table_find(const struct flow_table *table, const struct flow_key *key) {
@@ -74,16 +66,16 @@ int flow_table_get(struct flow_table *table, const struct flow_key *key, struct 
                 int r;
 
                 if (hash_table_size(table->flows) == hash_table_capacity(table->flows)) {
-                        r = evict_one(table);
-                        if (r < 0)
-                                return r;
+                        if (!table->oldest)
+                                return -ENOSPC;
+                        forget(table, table->oldest);
                 }
                 r = hash_table_add(table->flows, key, &entry);
                 if (r < 0)
                         return r;
                 flow = entry;
+                link_still(table, flow);
         }
-        flow->used_recently = true;
         flow->used_tick = table->tick;
 
         *ret_flow = flow;
@@ -93,14 +85,17 @@ int flow_table_get(struct flow_table *table, const struct flow_key *key, struct 
 void flow_table_touch(struct flow_table *table, struct flow *flow) {
         if (flow->touched)
                 return;
+        unlink_still(table, flow);
         flow->touched = true;
         flow->next_touched = table->touched;
         table->touched = flow;
 }
 
 struct flow *flow_table_take_touched(struct flow_table *table) {
-        for (struct flow *flow = table->touched; flow; flow = flow->next_touched)
+        for (struct flow *flow = table->touched; flow; flow = flow->next_touched) {
                 flow->touched = false;
+                link_still(table, flow);
+        }
         return TAKE_PTR(table->touched);
 }
 

@@ -35,14 +35,14 @@ struct flow {
         uint64_t used_tick;       /* the tick it last moved in, for eviction */
 
         struct traffic pending;
-        struct flow *next_touched; /* list of flows with something pending */
+        struct flow *next_touched;  /* list of flows with something pending */
+        struct flow *older, *newer; /* list of those without, in the order they were settled last */
         bool touched;
-        bool opening;       /* its last packet was a SYN */
-        bool used_recently; /* the clock hand's reference bit */
+        bool opening; /* its last packet was a SYN */
 };
 
-/* All flows, bounded: where it is full, a flow that has not moved since the clock hand last passed gives
- * way. */
+/* All flows, bounded: where it is full, the one that has been still for longest gives way. What a packet
+ * costs does not depend on how full it is. */
 struct flow_table;
 
 /* Returns 0, -EINVAL or -ENOMEM. */

@@ -196,6 +196,44 @@ static void test_flows_are_bounded(void **state) {
         books_free(books);
 }
 
+static void move(struct books *books, struct process *process, uint16_t port) {
+        enter(books, test_sample(test_key(1, port, 2, 80, IPPROTO_UDP), DIRECTION_OUT, 10, 0));
+        settle(books, process);
+}
+
+static bool is_known(const struct books *books, uint16_t port) {
+        const struct flow *flow;
+        uint32_t cursor = 0;
+
+        while ((flow = flow_table_next(books->flows, &cursor)))
+                if (flow->key.local_port == port)
+                        return true;
+        return false;
+}
+
+/* The one that has been still for longest gives way, also when a sweep has taken others before. */
+static void test_still_flows_give_way(void **state) {
+        struct books *books = new_books(3);
+        struct process *process = add_process(books, 7);
+
+        (void) state;
+        move(books, process, 1);
+        move(books, process, 2);
+        move(books, process, 3);
+        move(books, process, 1);
+        move(books, process, 4);
+        assert_true(is_known(books, 1) && !is_known(books, 2) && is_known(books, 3) && is_known(books, 4));
+        enter(books, test_sample(test_key(1, 3, 2, 80, IPPROTO_UDP), DIRECTION_OUT, 10, 0)); /* waits */
+        flow_table_sweep(books->flows, 0);
+        assert_true(!is_known(books, 1) && is_known(books, 3) && !is_known(books, 4));
+        settle(books, process);
+        move(books, process, 5);
+        move(books, process, 6);
+        move(books, process, 7);
+        assert_true(!is_known(books, 3) && is_known(books, 5) && is_known(books, 6) && is_known(books, 7));
+        books_free(books);
+}
+
 /* A flow must not keep a pointer to a process that has left the books. */
 static void test_departed_process_is_let_go(void **state) {
         struct flow_key key = test_key(1, 4000, 2, 80, IPPROTO_TCP);
@@ -228,6 +266,7 @@ int main(void) {
                 cmocka_unit_test(test_later_fragments_go_with_their_first),
                 cmocka_unit_test(test_fragments_are_bounded),
                 cmocka_unit_test(test_flows_are_bounded),
+                cmocka_unit_test(test_still_flows_give_way),
                 cmocka_unit_test(test_departed_process_is_let_go),
         };
 
