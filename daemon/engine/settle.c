@@ -11,6 +11,10 @@
 /* Without a question left, an owner confirmed this recently is still believed. */
 #define BELIEVE_USEC (1 * USEC_PER_SEC)
 
+/* After this long without a question its bytes wait for one no longer: what waits takes memory by the
+ * second. */
+#define UNASKED_USEC (5 * USEC_PER_SEC)
+
 /* A UDP socket that is gone had what moved within this long of when it was last seen: two drains and a bit. */
 #define JUST_SEEN_USEC (250 * USEC_PER_MSEC)
 
@@ -213,8 +217,10 @@ static void settle_unasked(struct engine *engine, struct flow *flow, uint64_t no
         case FLOW_OWNED:
                 if (now_usec - flow->checked_usec <= BELIEVE_USEC)
                         settle_process(engine, flow, flow->process);
-                else
+                else if (now_usec - flow->checked_usec <= UNASKED_USEC)
                         flow_table_touch(engine->books->flows, flow);
+                else
+                        settle_unattributed(engine, flow, UNATTRIBUTED_NOT_LOOKED_UP);
                 return;
         case FLOW_UNOWNED:
                 settle_unattributed(engine, flow, flow->reason);
@@ -250,11 +256,47 @@ static void settle_flow(struct engine *engine, struct flow *flow, uint64_t now_u
                 ask(engine, flow, now_usec, finish);
 }
 
+/* The class of a number of bytes: each holds twice as much as the one below. */
+static unsigned weight(const struct flow *flow) {
+        return 64 - (unsigned) __builtin_clzll(traffic_bytes(&flow->pending) | 1);
+}
+
+/* The lowest class of which, with all above it, no more flows wait than there are questions. */
+static unsigned heavy_class(const struct flow *flows, uint32_t questions) {
+        uint32_t n_in_class[65] = {};
+        uint64_t n = 0;
+        unsigned class = ELEMENTSOF(n_in_class);
+
+        for (; flows; flows = flows->next_touched)
+                n_in_class[weight(flows)]++;
+        while (class > 0 && n + n_in_class[class - 1] <= questions)
+                n += n_in_class[--class];
+        return class;
+}
+
+/* Those with the most bytes come first: a flood of small flows must not keep the questions from those
+ * that matter. */
+static struct flow *heavy_first(struct flow *flows, uint32_t questions) {
+        struct flow *heavy = NULL, *light = NULL, **heavy_end = &heavy, **light_end = &light;
+        unsigned class = heavy_class(flows, questions);
+
+        for (; flows; flows = flows->next_touched) {
+                struct flow ***end = weight(flows) >= class ? &heavy_end : &light_end;
+
+                **end = flows;
+                *end = &flows->next_touched;
+        }
+        *light_end = NULL;
+        *heavy_end = light;
+        return heavy;
+}
+
 void engine_settle(struct engine *engine, uint64_t now_usec, bool finish) {
-        struct flow *flow = flow_table_take_touched(engine->books->flows), *next;
+        struct flow *flow, *next;
 
         engine->drains++;
         engine->questions_left = finish ? UINT32_MAX : engine->questions_max;
+        flow = heavy_first(flow_table_take_touched(engine->books->flows), engine->questions_left);
         for (; flow; flow = next) {
                 next = flow->next_touched; /* settling may put it on the list again */
                 settle_flow(engine, flow, now_usec, finish);
