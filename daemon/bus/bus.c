@@ -37,6 +37,9 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *ret
 static int bus_serve(struct bus *bus, sd_event *event) {
         int r;
 
+        r = answers_new(bus->connection, event, &bus->answers);
+        if (r < 0)
+                return r;
         r = sd_bus_add_filter(bus->connection, NULL, on_message, bus);
         if (r < 0)
                 return r;
@@ -85,6 +88,7 @@ void bus_free(struct bus *bus) {
                 return;
         recordings_free(bus->recordings);
         callers_free(bus->callers);
+        answers_free(bus->answers);
         if (bus->connection) {
                 (void) sd_bus_detach_event(bus->connection);
                 sd_bus_flush_close_unref(bus->connection);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "bus/answers.h"
 #include "bus/bus.h"
 #include "bus/caller.h"
 #include "bus/recordings.h"
@@ -11,6 +12,7 @@ struct bus {
         sd_bus *connection;
         struct bus_config config;
         struct callers *callers;
+        struct answers *answers;
         struct users *users;
         struct signals *signals;
         struct recordings *recordings;

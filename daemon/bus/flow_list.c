@@ -114,8 +114,8 @@ static int reply_flows(struct bus *bus, sd_bus_message *call, const struct proce
         return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-static int list_flows(sd_bus_message *call, const struct caller *caller, void *userdata,
-                      sd_bus_error *ret_error) {
+static int make_list(sd_bus_message *call, const struct caller *caller, void *userdata,
+                     sd_bus_error *ret_error) {
         struct process *process = NULL;
         struct bus *bus = userdata;
         uint32_t pid;
@@ -135,6 +135,13 @@ static int list_flows(sd_bus_message *call, const struct caller *caller, void *u
                                          "the flows of process %u, which is another user's, need %s", pid,
                                          NETFLOWD_ACTION_INSPECT);
         return reply_flows(bus, call, process, caller);
+}
+
+static int list_flows(sd_bus_message *call, const struct caller *caller, void *userdata,
+                      sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        return answers_make(bus->answers, call, caller, make_list, bus, ret_error);
 }
 
 /* One's own are nobody else's business: polkit is asked where it comes to another user's. */

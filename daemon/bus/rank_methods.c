@@ -164,8 +164,8 @@ static int reply_rank(const struct rank_request *request, sd_bus_message *call) 
         return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-static int get_process_rank(sd_bus_message *call, const struct caller *caller, void *userdata,
-                            sd_bus_error *ret_error) {
+static int reply_process_rank(sd_bus_message *call, const struct caller *caller, void *userdata,
+                              sd_bus_error *ret_error) {
         struct rank_request request;
         int r;
 
@@ -173,7 +173,15 @@ static int get_process_rank(sd_bus_message *call, const struct caller *caller, v
         return r < 0 ? r : reply_rank(&request, call);
 }
 
-static int get_rank(sd_bus_message *call, const struct caller *caller, void *userdata, sd_bus_error *ret_error) {
+static int get_process_rank(sd_bus_message *call, const struct caller *caller, void *userdata,
+                            sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        return answers_make(bus->answers, call, caller, reply_process_rank, bus, ret_error);
+}
+
+static int reply_any_rank(sd_bus_message *call, const struct caller *caller, void *userdata,
+                          sd_bus_error *ret_error) {
         struct rank_request request;
         int r;
 
@@ -185,6 +193,12 @@ static int get_rank(sd_bus_message *call, const struct caller *caller, void *use
                 return sd_bus_error_setf(ret_error, SD_BUS_ERROR_ACCESS_DENIED,
                                          "the rank by remote address needs %s", NETFLOWD_ACTION_INSPECT);
         return reply_rank(&request, call);
+}
+
+static int get_rank(sd_bus_message *call, const struct caller *caller, void *userdata, sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        return answers_make(bus->answers, call, caller, reply_any_rank, bus, ret_error);
 }
 
 /* Private keys are shown to whom polkit lets see them, but nobody is asked for a password on their account. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -402,6 +403,13 @@ static void raise_descriptor_limit(void) {
                          &limit); /* what cannot be raised is lived with: see engine_mark_exits() */
 }
 
+/* By default glibc raises its threshold to the size of what was freed last, mallopt(3): after one large
+ * answer the next ones would come from the heap, and a small allocation behind them would keep all of it
+ * there. */
+static void give_back_large_memory(void) {
+        (void) mallopt(M_MMAP_THRESHOLD, 128 << 10);
+}
+
 static bool check_capabilities(void) {
         if (!have_capability(CAP_NET_RAW)) {
                 log_write(LOG_ERR,
@@ -477,6 +485,7 @@ int manager_run(const struct manager_config *config) {
 
         (void) signal(SIGPIPE, SIG_IGN); /* who reads a recording may go */
         raise_descriptor_limit();
+        give_back_large_memory();
         r = sd_event_default(&manager.event);
         if (r < 0) {
                 log_write(LOG_ERR, "cannot make an event loop: %s", strerror(-r));
