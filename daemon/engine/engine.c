@@ -19,17 +19,27 @@
  * the SLL2 header and a VLAN tag, the snap length of source/pcap_live.c, and padding. */
 #define RING_PACKET_BYTES 320u
 
-/* What one of each costs at the most, in bytes, with what the allocator and the kernel add. A process: its
- * row, a ring of RING_SECONDS buckets, its strings and its pidfd. */
+/* What one of each costs at the most, in bytes, with what the allocator and the kernel add. A flow: with six
+ * seconds' bytes waiting. A process: its row, a ring of RING_SECONDS buckets, its strings and its pidfd; and
+ * as much again in an answer that tells all of it, of which there is one at a time (bus/answers.h). */
 #define FLOW_BYTES     480u
 #define FRAGMENT_BYTES 160u
 #define SOCKET_BYTES   64u
 #define INODE_BYTES    8u
-#define PROCESS_BYTES  9000u
+#define PROCESS_BYTES  (9000u + 9000u)
 #define VALUE_BYTES    7500u
 
-/* Programs, libraries, buffers, and the answers being put together for clients. */
-#define OTHER_BYTES (10u << 20)
+/* Programs, libraries, buffers. */
+#define OTHER_BYTES (6u << 20)
+
+/* Of what is left, in percent. */
+#define FLOWS_SHARE     34u
+#define FRAGMENTS_SHARE 2u
+#define SOCKETS_SHARE   8u
+#define INODES_SHARE    4u
+#define VALUES_SHARE    5u
+#define PROCESSES_SHARE 41u
+#define FOLDED_SHARE    3u
 
 static uint32_t fit(uint64_t budget_bytes, uint64_t share, uint64_t each_bytes, uint32_t least, uint32_t most) {
         return (uint32_t) MAX(MIN(budget_bytes * share / 100 / each_bytes, (uint64_t) most), (uint64_t) least);
@@ -38,17 +48,16 @@ static uint32_t fit(uint64_t budget_bytes, uint64_t share, uint64_t each_bytes, 
 void engine_config_fit(struct engine_config *config, uint64_t memory_bytes) {
         uint64_t budget = memory_bytes > OTHER_BYTES ? memory_bytes - OTHER_BYTES : 0;
         struct books_limits *limits = &config->limits;
+        struct process_limits *processes = &limits->processes;
 
-        limits->max_flows = fit(budget, 38, FLOW_BYTES, 256, limits->max_flows);
-        limits->max_values = fit(budget, 5, VALUE_BYTES, 64, limits->max_values);
-        limits->max_fragments = fit(budget, 2, FRAGMENT_BYTES, 64, limits->max_fragments);
-        config->max_sockets = fit(budget, 8, SOCKET_BYTES, 256, config->max_sockets);
-        limits->processes.max_inodes = fit(budget, 4, INODE_BYTES, 256, limits->processes.max_inodes);
-        limits->processes.max_processes =
-                fit(budget, 33, PROCESS_BYTES, 64, limits->processes.max_processes);
-        limits->processes.max_exited =
-                MIN(limits->processes.max_exited, limits->processes.max_processes / 2);
-        limits->processes.max_folded = fit(budget, 3, PROCESS_BYTES, 8, limits->processes.max_folded);
+        limits->max_flows = fit(budget, FLOWS_SHARE, FLOW_BYTES, 256, limits->max_flows);
+        limits->max_values = fit(budget, VALUES_SHARE, VALUE_BYTES, 64, limits->max_values);
+        limits->max_fragments = fit(budget, FRAGMENTS_SHARE, FRAGMENT_BYTES, 64, limits->max_fragments);
+        config->max_sockets = fit(budget, SOCKETS_SHARE, SOCKET_BYTES, 256, config->max_sockets);
+        processes->max_inodes = fit(budget, INODES_SHARE, INODE_BYTES, 256, processes->max_inodes);
+        processes->max_processes = fit(budget, PROCESSES_SHARE, PROCESS_BYTES, 64, processes->max_processes);
+        processes->max_exited = MIN(processes->max_exited, processes->max_processes / 2);
+        processes->max_folded = fit(budget, FOLDED_SHARE, PROCESS_BYTES, 8, processes->max_folded);
 }
 
 void engine_config_init(struct engine_config *ret_config) {
