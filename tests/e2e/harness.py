@@ -78,6 +78,15 @@ class Host:
                 "out": stats["tx"]["bytes"] - LINK_HEADER[device] * stats["tx"]["packets"]}
 
 
+def quiet(host):
+    """Nothing of its own goes out: no router solicitations, no duplicate address detection (`all` and `default` before
+    any link is there), and not what multicast listeners report (IGMP, and the one use of a hop-by-hop header)."""
+    host.sh("for c in all default; do sysctl -qw net.ipv6.conf.$c.accept_ra=0 "
+            "net.ipv6.conf.$c.router_solicitations=0 net.ipv6.conf.$c.dad_transmits=0; done; "
+            "nft 'table inet quiet { chain out { type filter hook output priority 0; "
+            "ip6 nexthdr 0 drop; ip protocol 2 drop; }; }'; ip link set lo up")
+
+
 @contextlib.contextmanager
 def hosts(count=2):
     """Two hosts (or one) joined by a cable, with fixed neighbours, so that nothing but the test's own traffic flows."""
@@ -85,12 +94,7 @@ def hosts(count=2):
     try:
         for host in made:
             sh(["ip", "netns", "add", host.name])
-            # `all` and `default` before any link is there: no router solicitations, no duplicate address detection;
-            # and what multicast listeners report (IGMP, and the one use of a hop-by-hop header) is not sent
-            host.sh("for c in all default; do sysctl -qw net.ipv6.conf.$c.accept_ra=0 "
-                    "net.ipv6.conf.$c.router_solicitations=0 net.ipv6.conf.$c.dad_transmits=0; done; "
-                    "nft 'table inet quiet { chain out { type filter hook output priority 0; "
-                    "ip6 nexthdr 0 drop; ip protocol 2 drop; }; }'; ip link set lo up")
+            quiet(host)
         if count == 2:
             join(*made)
         yield made

@@ -19,6 +19,7 @@ import struct
 import sys
 
 SOCKETS = {}
+SO_RCVBUFFORCE = 33  # include/uapi/asm-generic/socket.h
 
 
 def family_of(address):
@@ -28,7 +29,7 @@ def family_of(address):
 def new_socket(address, kind):
     made = socket.socket(family_of(address), kind)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)  # whatever net.core.rmem_max is
     if made.family == socket.AF_INET6:
         made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     return made
