@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* A process and what it is grouped by. */
-struct member {
+struct group_member {
         const struct process *process;
         const char *text; /* identity as text; NULL: not known */
         char *app;        /* what text is, when it had to be made */
@@ -78,7 +78,7 @@ int app_from_unit(const char *unit, char **ret_app) {
 
 /* --- identities ----------------------------------------------------------------------------------------- */
 
-static int identify(struct member *member, enum group_by by) {
+static int identify(struct group_member *member, enum group_by by) {
         const struct process_info *info = &member->process->info;
         int r;
 
@@ -104,7 +104,7 @@ static int identify(struct member *member, enum group_by by) {
         return 0;
 }
 
-static int compare_identities(const struct member *x, const struct member *y) {
+static int compare_identities(const struct group_member *x, const struct group_member *y) {
         if (!x->text || !y->text)
                 return !x->text - !y->text;
         if (x->uid != y->uid)
@@ -114,7 +114,7 @@ static int compare_identities(const struct member *x, const struct member *y) {
 
 /* The most traffic first within a group, so that its first member can stand for it; then as in the rank. */
 static int compare_members(const void *a, const void *b) {
-        const struct member *x = a, *y = b;
+        const struct group_member *x = a, *y = b;
         int c = compare_identities(x, y);
 
         if (c != 0)
@@ -123,15 +123,15 @@ static int compare_members(const void *a, const void *b) {
                             RANK_BY_TOTAL);
 }
 
-static void members_free(struct member *members, size_t n) {
+static void members_free(struct group_member *members, size_t n) {
         for (size_t i = 0; i < n; i++)
                 free(members[i].app);
         free(members);
 }
 
 static int collect(const struct process_table *table, enum group_by by, uint64_t now_usec, uint32_t recent,
-                   struct member **ret_members, size_t *ret_n) {
-        struct member *members = calloc(MAX(process_table_size(table), 1u), sizeof(*members));
+                   struct group_member **ret_members, size_t *ret_n) {
+        struct group_member *members = calloc(MAX(process_table_size(table), 1u), sizeof(*members));
         struct process *process;
         uint32_t cursor = 0;
         size_t n = 0;
@@ -154,45 +154,35 @@ static int collect(const struct process_table *table, enum group_by by, uint64_t
 
 /* --- groups --------------------------------------------------------------------------------------------- */
 
-static void begin_group(struct group *group, struct member *first) {
-        *group = (struct group){
-                .first = first->process, .app = TAKE_PTR(first->app), /* which first->text still points to */
-                .known = first->text, .one_user = true};
-}
-
-static int join_group(struct group *group, const struct member *member) {
+static void join_group(struct group *group, const struct group_member *member) {
         const struct process_info *info = &member->process->info, *first = &group->first->info;
 
         group->processes += MAX(member->process->processes, 1u);
         group->one_user &= info->uid_known && first->uid_known && info->uid == first->uid;
-        return traffic_merge(&group->traffic, &member->process->traffic);
+        group->window.in += member->window.in;
+        group->window.out += member->window.out;
 }
 
-void groups_free(struct group *groups, size_t n) {
-        for (size_t i = 0; groups && i < n; i++) {
-                free(groups[i].app);
-                traffic_done(&groups[i].traffic);
-        }
-        free(groups);
-}
+/* Members are sorted: those of a group stand side by side. Returns how many groups they are. */
+static size_t make_groups(const struct groups *all, uint32_t recent) {
+        size_t n = 0;
 
-/* members are sorted: those of a group stand side by side. */
-static int make_groups(struct member *members, size_t n_members, struct group *groups, size_t *ret_n) {
-        size_t n = 0, begin = 0;
+        for (size_t i = 0; i < all->n_members;) {
+                const struct group_member *first = &all->members[i];
+                struct group *group = &all->groups[n++];
 
-        for (size_t i = 0; i < n_members; i = begin) {
-                begin_group(&groups[n++], &members[i]);
-                for (begin = i; begin < n_members; begin++) {
-                        if (begin > i && compare_identities(&members[i], &members[begin]) != 0)
-                                break;
-                        if (join_group(&groups[n - 1], &members[begin]) < 0) {
-                                *ret_n = n;
-                                return -ENOMEM;
-                        }
-                }
+                *group = (struct group){.first = first->process,
+                                        .app = first->app,
+                                        .known = first->text,
+                                        .one_user = true,
+                                        .members = first};
+                while (i < all->n_members && compare_identities(first, &all->members[i]) == 0)
+                        join_group(group, &all->members[i++]);
+                group->n_members = (size_t) (&all->members[i] - first);
+                group->window.in_rate = group->window.in / recent;
+                group->window.out_rate = group->window.out / recent;
         }
-        *ret_n = n;
-        return 0;
+        return n;
 }
 
 static int compare_groups(const void *a, const void *b, void *userdata) {
@@ -203,32 +193,40 @@ static int compare_groups(const void *a, const void *b, void *userdata) {
 }
 
 int group_processes(const struct process_table *table, enum group_by by, uint64_t now_usec, uint32_t recent,
-                    enum rank_sort sort, uint32_t limit, struct group **ret_groups, size_t *ret_n) {
-        struct member *members;
-        struct group *groups;
-        size_t n_members, n = 0, most;
+                    enum rank_sort sort, uint32_t limit, struct groups *ret_groups) {
+        struct groups all = {};
         int r;
 
-        r = collect(table, by, now_usec, recent, &members, &n_members);
+        r = collect(table, by, now_usec, recent, &all.members, &all.n_members);
         if (r < 0)
                 return r;
-        groups = calloc(MAX(n_members, (size_t) 1), sizeof(*groups));
-        r = groups ? make_groups(members, n_members, groups, &n) : -ENOMEM;
-        members_free(members, n_members);
-        if (r < 0) {
-                groups_free(groups, n);
-                return r;
+        all.groups = calloc(MAX(all.n_members, (size_t) 1), sizeof(*all.groups));
+        if (!all.groups) {
+                groups_done(&all);
+                return -ENOMEM;
         }
-        for (size_t i = 0; i < n; i++)
-                traffic_window(&groups[i].traffic, now_usec, recent, &groups[i].window);
-        qsort_r(groups, n, sizeof(*groups), compare_groups, &sort);
-        most = limit > 0 ? MIN(n, (size_t) limit) : n;
-        for (size_t i = most; i < n; i++) {
-                free(groups[i].app);
-                traffic_done(&groups[i].traffic);
-        }
+        all.n = make_groups(&all, recent);
+        qsort_r(all.groups, all.n, sizeof(*all.groups), compare_groups, &sort);
+        if (limit > 0)
+                all.n = MIN(all.n, (size_t) limit);
+        *ret_groups = all;
+        return 0;
+}
 
-        *ret_groups = groups;
-        *ret_n = most;
+void groups_done(struct groups *groups) {
+        members_free(groups->members, groups->n_members);
+        free(groups->groups);
+        *groups = (struct groups){};
+}
+
+int group_traffic(const struct group *group, struct traffic *ret_traffic) {
+        struct traffic traffic = {};
+
+        for (size_t i = 0; i < group->n_members; i++)
+                if (traffic_merge(&traffic, &group->members[i].process->traffic) < 0) {
+                        traffic_done(&traffic);
+                        return -ENOMEM;
+                }
+        *ret_traffic = traffic;
         return 0;
 }

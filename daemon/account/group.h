@@ -16,22 +16,36 @@ enum group_by {
         GROUP_BY_USER, /* the effective user */
 };
 
-/* The processes that have it in common, and their traffic together. */
+struct group_member;
+
+/* The processes that have it in common. */
 struct group {
         const struct process *first; /* the one with the most traffic in the window: it stands for them */
-        char *app;                   /* GROUP_BY_APP: name of a desktop application, or NULL */
+        const char *app;             /* GROUP_BY_APP: name of a desktop application, or NULL */
         uint32_t processes;          /* exited ones included */
         bool one_user;               /* all are the same user's */
         bool known;                  /* false: what they have in common is that it is not known */
-        struct traffic traffic;
         struct window window;
+        const struct group_member *members;
+        size_t n_members;
+};
+
+struct groups {
+        struct group *groups;
+        size_t n;
+        struct group_member *members; /* of all groups */
+        size_t n_members;
 };
 
 /* Groups all processes of a table; window, sort and limit as rank_processes(). Groups point into the table and
- * are good until it changes. The caller calls groups_free(). Returns 0 or -ENOMEM. */
+ * are good until it changes. The caller does groups_done(). Returns 0 or -ENOMEM. */
 int group_processes(const struct process_table *table, enum group_by by, uint64_t now_usec, uint32_t recent,
-                    enum rank_sort sort, uint32_t limit, struct group **ret_groups, size_t *ret_n);
-void groups_free(struct group *groups, size_t n);
+                    enum rank_sort sort, uint32_t limit, struct groups *ret_groups);
+void groups_done(struct groups *groups);
+
+/* All traffic of a group: made when it is asked for, since it may be as large as that of all its processes. The
+ * caller does traffic_done(). Returns 0 or -ENOMEM. */
+int group_traffic(const struct group *group, struct traffic *ret_traffic);
 
 /* The application in the name of a unit that a desktop environment made for one, "app-gnome-firefox-1234.scope" or
  * "app-org.kde.konsole@12ab.service" → "firefox", "org.kde.konsole" (systemd, Desktop Environment Integration).

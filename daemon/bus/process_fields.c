@@ -78,7 +78,7 @@ void process_fields_set(struct process_fields *fields, const struct process *pro
 }
 
 void group_fields_set(struct process_fields *fields, const struct group *group, enum group_by by,
-                      bool is_private, uint64_t now_usec, struct users *users) {
+                      const struct traffic *traffic, bool is_private, uint64_t now_usec, struct users *users) {
         const struct process_info *info = &group->first->info;
         struct field *own = fields->own;
         size_t *n = &fields->n_own;
@@ -102,7 +102,7 @@ void group_fields_set(struct process_fields *fields, const struct group *group, 
                 break;
         }
         add_number(own, n, NETFLOWD_KEY_PROCESSES, 'u', group->processes);
-        set_traffic(fields, &group->traffic, &group->window, now_usec);
+        set_traffic(fields, traffic, &group->window, now_usec);
 }
 
 void value_fields_set(struct process_fields *fields, const char *key, const char *text,

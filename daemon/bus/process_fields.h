@@ -41,9 +41,10 @@ void process_fields_set(struct process_fields *fields, const struct process *pro
                         const struct window *window, uint64_t now_usec, enum detail detail,
                         struct users *users);
 
-/* A row of processes that have something in common; is_private: its private keys are shown too. */
+/* A row of processes that have something in common, and their traffic; is_private: its private keys are shown
+ * too. */
 void group_fields_set(struct process_fields *fields, const struct group *group, enum group_by by,
-                      bool is_private, uint64_t now_usec, struct users *users);
+                      const struct traffic *traffic, bool is_private, uint64_t now_usec, struct users *users);
 
 /* A row of traffic that has one value in common: key is its key; NULL as its text leaves it out. */
 void value_fields_set(struct process_fields *fields, const char *key, const char *text,

@@ -48,24 +48,25 @@ static int append_group(const struct rank_request *request, sd_bus_message *repl
         const struct ring_span span = span_of(request->now_usec, request->recent);
         bool is_private = request->caller->granted ||
                           (group->one_user && process_is_visible_to(group->first, request->caller));
+        _cleanup_(traffic_done) struct traffic traffic = {};
         struct process_fields fields;
+        int r;
 
-        group_fields_set(&fields, group, by, is_private, request->now_usec, request->bus->users);
-        return process_message_append_traffic(reply, &fields, &group->traffic.ring, &span);
+        r = group_traffic(group, &traffic);
+        if (r < 0)
+                return r;
+        group_fields_set(&fields, group, by, &traffic, is_private, request->now_usec, request->bus->users);
+        return process_message_append_traffic(reply, &fields, &traffic.ring, &span);
 }
 
 static int append_groups(const struct rank_request *request, sd_bus_message *reply, enum group_by by) {
-        struct group *groups;
-        size_t n;
+        _cleanup_(groups_done) struct groups groups = {};
         int r;
 
         r = group_processes(engine_books(request->bus->config.engine)->processes, by, request->now_usec,
-                            request->recent, request->sort, request->limit, &groups, &n);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < n && r >= 0; i++)
-                r = append_group(request, reply, by, &groups[i]);
-        groups_free(groups, n);
+                            request->recent, request->sort, request->limit, &groups);
+        for (size_t i = 0; i < groups.n && r >= 0; i++)
+                r = append_group(request, reply, by, &groups.groups[i]);
         return r;
 }
 

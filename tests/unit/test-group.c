@@ -69,8 +69,8 @@ static void test_app_names(void **state) {
 /* Two browsers' processes are one row each, whatever their executables; the sums are those of their members. */
 static void test_apps(void **state) {
         _cleanup_(process_table_freep) struct process_table *table = new_table();
-        struct group *groups;
-        size_t n;
+        struct traffic traffic;
+        struct groups groups;
 
         (void) state;
         add(table, 1, "/usr/lib/firefox/firefox", "app-gnome-firefox-1.scope", 1000, 100, 10);
@@ -78,53 +78,55 @@ static void test_apps(void **state) {
         add(table, 3, "/usr/bin/curl", "session-1.scope", 1000, 1000, 0);
         add(table, 4, "/usr/bin/curl", NULL, 0, 5, 5);
         add(table, 5, NULL, NULL, (uid_t) -1, 1, 1);
-        assert_int_equal(group_processes(table, GROUP_BY_APP, T0_USEC + USEC, 5, RANK_BY_TOTAL, 0, &groups, &n), 0);
-        assert_int_equal(n, 3);
-        assert_string_equal(groups[0].first->info.exe, "/usr/bin/curl");
-        assert_null(groups[0].app);
-        assert_int_equal(groups[0].first->id.pid, 3);
-        assert_int_equal(groups[0].processes, 2);
-        assert_false(groups[0].one_user);
-        assert_int_equal(groups[0].window.in, 1005);
-        assert_int_equal(groups[0].traffic.out, 5);
-        assert_string_equal(groups[1].app, "firefox");
-        assert_int_equal(groups[1].first->id.pid, 2);
-        assert_true(groups[1].one_user);
-        assert_int_equal(groups[1].window.in + groups[1].window.out, 330);
-        assert_false(groups[2].known);
-        groups_free(groups, n);
+        assert_int_equal(group_processes(table, GROUP_BY_APP, T0_USEC + USEC, 5, RANK_BY_TOTAL, 0, &groups), 0);
+        assert_int_equal(groups.n, 3);
+        assert_string_equal(groups.groups[0].first->info.exe, "/usr/bin/curl");
+        assert_null(groups.groups[0].app);
+        assert_int_equal(groups.groups[0].first->id.pid, 3);
+        assert_int_equal(groups.groups[0].processes, 2);
+        assert_false(groups.groups[0].one_user);
+        assert_int_equal(groups.groups[0].window.in, 1005);
+        assert_int_equal(group_traffic(&groups.groups[0], &traffic), 0);
+        assert_int_equal(traffic.in, 1005);
+        assert_int_equal(traffic.out, 5);
+        traffic_done(&traffic);
+        assert_string_equal(groups.groups[1].app, "firefox");
+        assert_int_equal(groups.groups[1].first->id.pid, 2);
+        assert_true(groups.groups[1].one_user);
+        assert_int_equal(groups.groups[1].window.in + groups.groups[1].window.out, 330);
+        assert_false(groups.groups[2].known);
+        groups_done(&groups);
 
-        assert_int_equal(group_processes(table, GROUP_BY_APP, T0_USEC + USEC, 5, RANK_BY_OUT, 1, &groups, &n), 0);
-        assert_int_equal(n, 1);
-        assert_string_equal(groups[0].app, "firefox");
-        groups_free(groups, n);
+        assert_int_equal(group_processes(table, GROUP_BY_APP, T0_USEC + USEC, 5, RANK_BY_OUT, 1, &groups), 0);
+        assert_int_equal(groups.n, 1);
+        assert_string_equal(groups.groups[0].app, "firefox");
+        groups_done(&groups);
 }
 
 static void test_units_and_users(void **state) {
         _cleanup_(process_table_freep) struct process_table *table = new_table();
-        struct group *groups;
-        size_t n;
+        struct groups groups;
 
         (void) state;
-        assert_int_equal(group_processes(table, GROUP_BY_UNIT, T0_USEC, 5, RANK_BY_TOTAL, 0, &groups, &n), 0);
-        assert_int_equal(n, 0);
-        groups_free(groups, n);
+        assert_int_equal(group_processes(table, GROUP_BY_UNIT, T0_USEC, 5, RANK_BY_TOTAL, 0, &groups), 0);
+        assert_int_equal(groups.n, 0);
+        groups_done(&groups);
         add(table, 1, "/a", "a.service", 0, 1, 0);
         add(table, 2, "/b", "a.service", 7, 2, 0);
         add(table, 3, "/b", "b.service", 7, 4, 0);
         add(table, 4, "/b", NULL, (uid_t) -1, 8, 0);
-        assert_int_equal(group_processes(table, GROUP_BY_UNIT, T0_USEC + USEC, 5, RANK_BY_IN, 0, &groups, &n), 0);
-        assert_int_equal(n, 3);
-        assert_false(groups[0].known);
-        assert_string_equal(groups[1].first->info.unit, "b.service");
-        assert_int_equal(groups[2].window.in, 3);
-        groups_free(groups, n);
-        assert_int_equal(group_processes(table, GROUP_BY_USER, T0_USEC + USEC, 5, RANK_BY_IN, 0, &groups, &n), 0);
-        assert_int_equal(n, 3);
-        assert_int_equal(groups[1].first->info.uid, 7);
-        assert_int_equal(groups[1].processes, 2);
-        assert_int_equal(groups[2].first->info.uid, 0);
-        groups_free(groups, n);
+        assert_int_equal(group_processes(table, GROUP_BY_UNIT, T0_USEC + USEC, 5, RANK_BY_IN, 0, &groups), 0);
+        assert_int_equal(groups.n, 3);
+        assert_false(groups.groups[0].known);
+        assert_string_equal(groups.groups[1].first->info.unit, "b.service");
+        assert_int_equal(groups.groups[2].window.in, 3);
+        groups_done(&groups);
+        assert_int_equal(group_processes(table, GROUP_BY_USER, T0_USEC + USEC, 5, RANK_BY_IN, 0, &groups), 0);
+        assert_int_equal(groups.n, 3);
+        assert_int_equal(groups.groups[1].first->info.uid, 7);
+        assert_int_equal(groups.groups[1].processes, 2);
+        assert_int_equal(groups.groups[2].first->info.uid, 0);
+        groups_done(&groups);
 }
 
 /* What there is no room for is one row, and the sum of all rows is always all. */
