@@ -70,10 +70,12 @@ static int by_bytes(const void *a, const void *b) {
 static bool is_wanted(const struct flow *flow, const struct process *process, const struct caller *caller) {
         if (flow->state != FLOW_OWNED && flow->state != FLOW_FOUND)
                 return false;
-        return process ? flow->process == process : process_is_visible_to(flow->process, caller);
+        if (process)
+                return flow->process == process;
+        return !process_exited(flow->process) && process_is_visible_to(flow->process, caller);
 }
 
-/* The caller frees *ret_flows. process NULL: of all processes that the caller may see. */
+/* The caller frees *ret_flows. process NULL: of all that live and that the caller may see. */
 static int collect(const struct engine *engine, const struct process *process, const struct caller *caller,
                    const struct flow ***ret_flows, size_t *ret_n) {
         const struct flow_table *table = engine_books(engine)->flows;
