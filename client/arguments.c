@@ -48,8 +48,8 @@ static const struct described_option {
         {"write", required_argument, 'w', "FILE", "pcap: write there; -: standard output"},
         {"pid", required_argument, OPTION_PID, "PID", "pcap: only packets of this process"},
         {"unit", required_argument, OPTION_UNIT, "UNIT", "pcap: only packets of this systemd unit"},
-        {"filter", required_argument, OPTION_FILTER, "EXPR", "pcap: only packets that match (pcap-filter(7))"},
-        {"timeout", required_argument, OPTION_TIMEOUT, "SPAN", "pcap: for so long, such as 90s or 5min"},
+        {"filter", required_argument, OPTION_FILTER, "EXPR", "pcap, start: only packets that match (pcap-filter(7))"},
+        {"timeout", required_argument, OPTION_TIMEOUT, "SPAN", "pcap, start: for so long, such as 90s or 5min"},
         {"max-size", required_argument, OPTION_MAX_SIZE, "SIZE", "pcap: until the file is as large, such as 10M"},
         {"json", no_argument, OPTION_JSON, NULL, "JSON instead of a table"},
         {"standalone", no_argument, OPTION_STANDALONE, NULL,
@@ -212,6 +212,7 @@ static int read_option(int option, int argc, char **argv, struct arguments *argu
                 arguments->write = optarg;
                 return -1;
         case OPTION_TIMEOUT:
+                arguments->has_timeout = true;
                 return read_span("--timeout", optarg, &arguments->timeout_usec) ? -1 : EXIT_USAGE;
         case OPTION_MAX_SIZE:
                 return read_size("--max-size", optarg, &arguments->max_bytes) ? -1 : EXIT_USAGE;

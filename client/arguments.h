@@ -20,6 +20,7 @@ struct arguments {
         const char *unit;      /* of `pcap`; NULL: any */
         uint64_t timeout_usec; /* 0: none */
         uint64_t max_bytes;    /* of `pcap`; 0: no limit */
+        bool has_timeout;
         bool json, standalone;
         bool no_legend, no_pager;
 };

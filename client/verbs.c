@@ -9,7 +9,7 @@ const struct verb verbs[] = {
         {"monitor", NULL, "signals, as they come", verb_monitor, VERB_LIVE},
         {"pcap", NULL, "record packets to the file of -w, until Ctrl-C or a limit", verb_pcap,
          VERB_LIVE | VERB_MAY_ASK},
-        {"start", NULL, "start the capture again", verb_start, VERB_LIVE | VERB_MAY_ASK},
+        {"start", NULL, "start the capture again, or change how it runs", verb_start, VERB_LIVE | VERB_MAY_ASK},
         {"stop", NULL, "stop the capture; what was counted stays", verb_stop, VERB_LIVE | VERB_MAY_ASK},
         {},
 };

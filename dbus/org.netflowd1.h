@@ -36,6 +36,7 @@
 
 /* Why a capture stopped. */
 #define NETFLOWD_STOPPED_REQUESTED "requested"
+#define NETFLOWD_STOPPED_TIMEOUT   "timeout"
 #define NETFLOWD_STOPPED_ERROR     "error"
 
 /* Why a recording ended, but for errors. */

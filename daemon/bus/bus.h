@@ -14,6 +14,12 @@
  * messages. */
 struct bus;
 
+/* What StartCapture() asks for. */
+struct capture_request {
+        const char *filter;    /* pcap-filter(7), "": none; NULL: as it is */
+        uint64_t timeout_usec; /* how long; UINT64_MAX: without an end; 0: as it is */
+};
+
 /* What it is joined to; all of it outlives the bus. */
 struct bus_config {
         struct engine *engine;
@@ -23,7 +29,8 @@ struct bus_config {
 
         /* Called with userdata. Starting returns 0, also where it runs, or a negative errno with *ret_error;
          * stopping does nothing where it does not run. */
-        int (*start_capture)(void *userdata, struct source_error *ret_error);
+        int (*start_capture)(const struct capture_request *request, void *userdata,
+                             struct source_error *ret_error);
         void (*stop_capture)(void *userdata);
 
         /* Once each: we are being served, or with a negative errno are not to be: -EEXIST when somebody else

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <inttypes.h>
+
 #include "bus/bus_internal.h"
 #include "bus/options.h"
 #include "dbus/org.netflowd1.h"
@@ -11,15 +14,27 @@ static int refuse(sd_bus_error *ret_error) {
 static int start_capture(sd_bus_message *call, const struct caller *caller, void *userdata,
                          sd_bus_error *ret_error) {
         struct bus *bus = userdata;
+        struct capture_request request = {};
+        bool has_timeout = false;
+        const struct option_slot slots[] = {
+                {NETFLOWD_OPTION_FILTER, "s", &request.filter, NULL},
+                {NETFLOWD_OPTION_TIMEOUT, "t", &request.timeout_usec, &has_timeout},
+        };
         struct source_error error = {};
         int r;
 
         if (!caller->granted)
                 return refuse(ret_error);
-        r = options_read(call, NULL, 0, ret_error);
+        r = options_read(call, slots, ELEMENTSOF(slots), ret_error);
         if (r < 0)
                 return r;
-        r = bus->config.start_capture(bus->config.userdata, &error);
+        if (has_timeout && request.timeout_usec == 0)
+                return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "%s is 0, but must be in the range 1..%" PRIu64 ", which is none",
+                                         NETFLOWD_OPTION_TIMEOUT, UINT64_MAX);
+        r = bus->config.start_capture(&request, bus->config.userdata, &error);
+        if (r == -EINVAL)
+                return sd_bus_error_set(ret_error, SD_BUS_ERROR_INVALID_ARGS, error.text);
         if (r < 0)
                 return sd_bus_error_set(ret_error, NETFLOWD_ERROR_CAPTURE_FAILED, error.text);
         return sd_bus_reply_method_return(call, "");

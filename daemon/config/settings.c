@@ -77,7 +77,7 @@ const struct setting settings[CONFIG_SETTINGS] = {
                         .type = &value_span,
                         .range = {USEC_PER_MSEC, UNITS_INFINITY, NULL},
                         .offset = FIELD(timeout_usec),
-                        .pending = true,
+                        .at_run_time = true,
                 },
         [CONFIG_SYNC_INTERVAL] =
                 {

@@ -7,7 +7,6 @@
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
@@ -15,23 +14,13 @@
 #include <systemd/sd-event.h>
 
 #include "bus/bus.h"
-#include "dbus/org.netflowd1.h"
 #include "limits/limits.h"
+#include "manager/capture.h"
 #include "manager/configure.h"
 #include "manager/journal.h"
 #include "manager/report.h"
 #include "util/capability.h"
 #include "util/clock.h"
-
-/* The ring is drained this often while packets come; each drain costs little, and each wake-up of its own
- * would cost more than the packets. */
-#define DRAIN_USEC (100 * USEC_PER_MSEC)
-
-/* After so many drains without a packet the ring is waited for instead of looked at. */
-#define IDLE_DRAINS 10u
-
-/* Packets per drain: what 8 MB of ring hold, and little enough for the bus to have its turn. */
-#define DRAIN_PACKETS 32768
 
 #define TICK_USEC       (1 * USEC_PER_SEC)
 #define TICK_DELAY_USEC (50 * USEC_PER_MSEC)
@@ -45,9 +34,8 @@ struct manager {
         struct store *store;
         struct bus *bus;
         sd_event *event;
-        sd_event_source *drain_timer, *tick_timer, *packets;
-        unsigned idle_drains;
-        bool stopped; /* by request: not to be started again by itself */
+        struct capture *capture;
+        sd_event_source *tick_timer;
         bool ready;   /* has been on the bus */
         uint64_t signals_usec; /* when they were sent last, CLOCK_MONOTONIC */
         bool name_refused; /* there again, but without our name: the connection is of no use */
@@ -55,69 +43,13 @@ struct manager {
 };
 
 static void manager_done(struct manager *manager) {
-        sd_event_source_disable_unref(manager->drain_timer);
         sd_event_source_disable_unref(manager->tick_timer);
-        sd_event_source_disable_unref(manager->packets);
+        capture_free(manager->capture);
         bus_free(manager->bus);
         store_free(manager->store);
         engine_free(manager->engine);
         limits_reader_free(manager->limits);
         sd_event_unref(manager->event);
-}
-
-static int drain_after(struct manager *manager, uint64_t usec) {
-        int r;
-
-        r = sd_event_source_set_time_relative(manager->drain_timer, usec);
-        return r < 0 ? r : sd_event_source_set_enabled(manager->drain_timer, SD_EVENT_ONESHOT);
-}
-
-static int on_packets(sd_event_source *source, int fd, uint32_t events, void *userdata) {
-        struct manager *manager = userdata;
-
-        (void) source;
-        (void) fd;
-        (void) events;
-        manager->idle_drains = 0;
-        return drain_after(manager, 0);
-}
-
-/* Waits for the ring to become readable, once. */
-static int wait_for_packets(struct manager *manager) {
-        int fd = engine_fd(manager->engine), r;
-
-        manager->packets = sd_event_source_disable_unref(manager->packets);
-        if (fd < 0)
-                return 0;
-        r = sd_event_add_io(manager->event, &manager->packets, fd, EPOLLIN, on_packets, manager);
-        return r < 0 ? r : sd_event_source_set_enabled(manager->packets, SD_EVENT_ONESHOT);
-}
-
-static void capture_failed(struct manager *manager, const struct source_error *error) {
-        log_write(LOG_ERR, "%s; the books stay, and it is tried again each second", error->text);
-        manager->packets = sd_event_source_disable_unref(manager->packets);
-        if (manager->bus)
-                bus_capture_stopped(manager->bus, NETFLOWD_STOPPED_ERROR);
-}
-
-static int on_drain(sd_event_source *source, uint64_t usec, void *userdata) {
-        struct manager *manager = userdata;
-        struct source_error error = {};
-        int n;
-
-        (void) source;
-        (void) usec;
-        n = engine_drain(manager->engine, DRAIN_PACKETS, &error);
-        if (n < 0)
-                capture_failed(manager, &error);
-        store_drain(manager->store);
-        if (n >= DRAIN_PACKETS)
-                return drain_after(manager, 0);
-
-        manager->idle_drains =
-                n > 0 || engine_pending(manager->engine) || store_running(manager->store) ? 0 : manager->idle_drains + 1;
-        return manager->idle_drains < IDLE_DRAINS ? drain_after(manager, DRAIN_USEC)
-                                                  : wait_for_packets(manager);
 }
 
 static void on_recorded(const struct store_result *result, void *userdata) {
@@ -128,44 +60,42 @@ static void on_recorded(const struct store_result *result, void *userdata) {
                 bus_recording_stopped(manager->bus, result);
 }
 
-static int start_capture(void *userdata, struct source_error *ret_error) {
+static void on_started(void *userdata) {
         struct manager *manager = userdata;
-        bool asked = manager->stopped;
-        int r;
 
-        manager->stopped = false;
-        if (engine_capturing(manager->engine))
-                return 0;
-        r = engine_reopen(manager->engine, ret_error);
-        if (r < 0)
-                return r;
-        journal_write(asked ? LOG_INFO : LOG_NOTICE, "capturing again", "NETFLOWD_BACKEND=%s", engine_backend(manager->engine));
-        manager->idle_drains = 0;
+        journal_write(LOG_INFO, "capturing again", "NETFLOWD_BACKEND=%s", engine_backend(manager->engine));
         if (manager->bus)
                 bus_capture_started(manager->bus);
-        return drain_after(manager, DRAIN_USEC);
+}
+
+static void on_stopped(const char *reason, const char *why, void *userdata) {
+        struct manager *manager = userdata;
+        char text[600];
+
+        if (why)
+                (void) snprintf(text, sizeof(text), "%s; the books stay, and it is tried again each second", why);
+        else
+                (void) snprintf(text, sizeof(text), "stopped capturing: %s; the books stay", reason);
+        journal_write(why ? LOG_ERR : LOG_INFO, text, "NETFLOWD_BACKEND=%s", engine_backend(manager->engine),
+                      "NETFLOWD_REASON=%s", reason);
+        if (manager->bus)
+                bus_capture_stopped(manager->bus, reason);
+}
+
+static int start_capture(const struct capture_request *request, void *userdata, struct source_error *ret_error) {
+        struct manager *manager = userdata;
+        int r;
+
+        r = capture_start(manager->capture, request, ret_error);
+        if (r >= 0 && request->filter && manager->bus)
+                bus_filter_changed(manager->bus);
+        return r;
 }
 
 static void stop_capture(void *userdata) {
         struct manager *manager = userdata;
 
-        manager->stopped = true;
-        if (!engine_capturing(manager->engine))
-                return;
-        manager->packets = sd_event_source_disable_unref(manager->packets);
-        engine_stop(manager->engine);
-        journal_write(LOG_INFO, "stopped capturing, as asked for", "NETFLOWD_BACKEND=%s",
-                      engine_backend(manager->engine));
-        if (manager->bus)
-                bus_capture_stopped(manager->bus, NETFLOWD_STOPPED_REQUESTED);
-}
-
-/* After an error: whatever it was may be over. */
-static void reopen(struct manager *manager) {
-        struct source_error error;
-
-        if (!manager->stopped && !engine_capturing(manager->engine))
-                (void) start_capture(manager, &error);
+        capture_stop(manager->capture);
 }
 
 static void on_disconnected(void *userdata) {
@@ -256,39 +186,25 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         r = sd_event_source_set_time_relative(source, until_tick(manager));
         if (r < 0)
                 return r;
-        reopen(manager);
+        capture_tick(manager->capture);
         reconnect(manager);
         engine_tick(manager->engine);
         if (manager->bus && signals_are_due(manager))
                 bus_send_signals(manager->bus);
         engine_expire(manager->engine);
-        if (store_running(manager->store) && drain_after(manager, 0) >= 0) /* also while nothing is counted */
-                manager->idle_drains = 0;
         report_losses(&manager->report, manager->engine);
         limits_read(manager->limits, &limits);
         engine_set_short_of_cpu(manager->engine, report_throttling(&manager->report, &limits));
         return 0;
 }
 
-/* A filter that does not compile changes nothing: what ran runs on. */
 static int set_filter(struct manager *manager, const char *filter, struct source_error *ret_error) {
-        bool capturing = engine_capturing(manager->engine);
         int r;
 
-        r = engine_set_filter(manager->engine, filter, ret_error);
-        if (strcmp(engine_filter(manager->engine), filter ?: "") != 0)
-                return r;
-        if (manager->bus)
+        r = capture_set_filter(manager->capture, filter, ret_error);
+        if (r >= 0 && manager->bus)
                 bus_filter_changed(manager->bus);
-        if (capturing && !engine_capturing(manager->engine)) {
-                (void) snprintf(ret_error->text, sizeof(ret_error->text), "%s", engine_last_error(manager->engine));
-                capture_failed(manager, ret_error);
-                return 0;
-        }
-        /* it may be another descriptor now */
-        manager->packets = sd_event_source_disable_unref(manager->packets);
-        manager->idle_drains = 0;
-        return drain_after(manager, DRAIN_USEC);
+        return r;
 }
 
 /* The configure_handler for what settings.c says can be changed at run time. */
@@ -299,6 +215,9 @@ static int apply_setting(void *userdata, enum config_setting setting, const stru
         switch (setting) {
         case CONFIG_FILTER:
                 return set_filter(manager, config->filter, ret_error);
+        case CONFIG_TIMEOUT:
+                capture_set_timeout(manager->capture, config->timeout_usec);
+                return 0;
         case CONFIG_SIGNAL_INTERVAL: /* looked at with each tick */
                 return 0;
         case CONFIG_SIGNAL_LIMIT:
@@ -310,7 +229,6 @@ static int apply_setting(void *userdata, enum config_setting setting, const stru
         case CONFIG_OWNERS:
         case CONFIG_DEVICES:
         case CONFIG_ADDRESSES:
-        case CONFIG_TIMEOUT:
         case CONFIG_SYNC_INTERVAL:
         case CONFIG_WORKERS:
         case CONFIG_QUEUE_SIZE:
@@ -345,11 +263,25 @@ static int on_exit_loop(sd_event_source *source, void *userdata) {
         (void) source;
         (void) sd_notify(0, "STOPPING=1");
         store_stop_all(manager->store, STORE_STOPPING);
-        stop_capture(manager);
+        capture_stop(manager->capture);
         engine_tick(manager->engine);
         if (manager->bus)
                 bus_send_signals(manager->bus);
         return 0;
+}
+
+static int start_reading(struct manager *manager) {
+        const struct capture_config config = {
+                .event = manager->event,
+                .engine = manager->engine,
+                .store = manager->store,
+                .timeout_usec = manager->config->config->timeout_usec,
+                .started = on_started,
+                .stopped = on_stopped,
+                .userdata = manager,
+        };
+
+        return capture_new(&config, &manager->capture);
 }
 
 static int add_sources(struct manager *manager) {
@@ -383,8 +315,7 @@ static int add_sources(struct manager *manager) {
         r = sd_event_set_watchdog(manager->event, true); /* does nothing where there is none */
         if (r < 0)
                 return r;
-        r = sd_event_add_time_relative(manager->event, &manager->drain_timer, CLOCK_MONOTONIC, DRAIN_USEC,
-                                       10 * USEC_PER_MSEC, on_drain, manager);
+        r = start_reading(manager);
         if (r < 0)
                 return r;
         r = sd_event_add_time_relative(manager->event, &manager->tick_timer, CLOCK_MONOTONIC,
@@ -498,9 +429,8 @@ int manager_run(const struct manager_config *config) {
         if (r != EXIT_SUCCESS)
                 return r;
         r = add_sources(&manager);
-        if (r >= 0) {
+        if (r >= 0)
                 r = sd_event_loop(manager.event);
-        }
         if (r < 0) {
                 log_write(LOG_ERR, "the event loop failed: %s", strerror(-r));
                 return EX_SOFTWARE;

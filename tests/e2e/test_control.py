@@ -3,11 +3,14 @@
 """Starting, stopping, flows, and who may: with a polkit that does as it is told."""
 
 import contextlib
+import os
 import re
+import select
 import subprocess
 import sys
 
-from harness import (DEADLINE, INTERFACE, NAME, OBJECT, assert_balanced, busy, main, move, read_until, sh, until)
+from harness import (DEADLINE, INTERFACE, NAME, OBJECT, assert_balanced, busy, daemon_on, hosts, main, move, read_until,
+                     traffic, until)
 
 NOBODY = ["setpriv", "--reuid=65534", "--clear-groups"]
 
@@ -78,6 +81,104 @@ def test_stop_and_start(build):
             assert after["out"] == before["out"] + 20 * 1028, (before, after)
             assert_balanced(daemon, daemon.ledger())
             assert daemon.status()["PacketsReceived"] == 40
+        finally:
+            monitor.terminate()
+
+
+def test_timeout(build):
+    """It stops by itself, on a silent link too, and can be started again; a time that is given later replaces it."""
+    with daemon_of(build, "--timeout", "300ms") as (daemon, client, monitor):
+        assert "'timeout'" in read_until(monitor, "CaptureStopped")
+        before = daemon.ledger()
+        move(client)
+        assert daemon.ledger() == before and daemon.status()["Capturing"] is False
+        daemon.ctl("start")  # for 300 ms again
+        read_until(monitor, "CaptureStarted")
+        assert "'timeout'" in read_until(monitor, "CaptureStopped")
+        daemon.ctl("start", "--timeout", "infinity")
+        read_until(monitor, "CaptureStarted")
+        move(client)
+        daemon.settled()
+        assert daemon.row(client.pid)["total"]["out"] == 20 * 1028
+        assert daemon.status()["Capturing"] is True
+        daemon.ctl("start", "--timeout", "1ms")  # of one that runs
+        assert "'timeout'" in read_until(monitor, "CaptureStopped")
+        assert_balanced(daemon, daemon.ledger())
+
+
+def test_filter(build):
+    """A filter that is given counts from now on; a bad one is refused in libpcap's words, and changes nothing."""
+    with daemon_of(build) as (daemon, client, _):
+        daemon.ctl("start", "--filter", "udp dst port 7001")
+        assert daemon.status()["Filter"] == "udp dst port 7001"
+        move(client)
+        client.tell("send", "c", "127.0.0.1", 7001, 5, 100)
+        assert daemon.settled()["seen"] == 2 * 5 * 128
+        for bad in ("nonsense (", "tcp) or (udp", "port " + "7" * 65536, "x" * 65536):
+            result = daemon.ctl("start", "--filter", bad, check=False, stderr=subprocess.PIPE)
+            assert result.returncode == 1 and result.stderr.count("\n") == 1, result
+            assert daemon.status()["Filter"] == "udp dst port 7001"
+        client.tell("send", "c", "127.0.0.1", 7001, 5, 100)
+        assert daemon.settled()["seen"] == 2 * 10 * 128
+        daemon.ctl("start", "--filter", "")
+        move(client)
+        assert daemon.settled()["seen"] == 2 * (10 * 128 + 20 * 1028)
+
+
+def test_many_times(build):
+    """Started and stopped, with traffic all the time: no descriptor, no memory, no balance is lost."""
+    with daemon_of(build) as (daemon, client, _):
+        script = """
+for n in range(int(sys.argv[2])):
+    manager.StopCapture()
+    manager.StartCapture(dbus.Dictionary({}, "sv"))
+    if n in (50, int(sys.argv[2]) - 1):
+        print(n, flush=True)
+        sys.stdin.readline()
+"""
+        count = int(os.environ.get("NETFLOWD_TEST_TIMES", "100" if "sanitize" in build else "250"))
+        with subprocess.Popen([sys.executable, "-c", CALLER + script, daemon.address, str(count)], text=True,
+                              stdout=subprocess.PIPE, stdin=subprocess.PIPE) as caller:
+            seen = []
+            for _ in range(2):
+                while not select.select([caller.stdout], [], [], 0.01)[0]:
+                    client.tell("send", "c", "127.0.0.1", 7000, 20, 1000)
+                caller.stdout.readline()
+                seen.append((len(os.listdir(f"/proc/{daemon.process.pid}/fd")), resident(daemon)))
+                caller.stdin.write("\n")
+                caller.stdin.flush()
+        assert caller.returncode == 0
+        assert seen[0][0] == seen[1][0], seen
+        if "sanitize" not in build:
+            assert seen[1][1] < seen[0][1] + 2048, seen
+        assert_balanced(daemon, daemon.settled())
+        return f"{count} times, {seen[1][1]} kB resident"
+
+
+CALLER = """
+import sys, dbus
+bus = dbus.bus.BusConnection(sys.argv[1])
+manager = dbus.Interface(bus.get_object("org.netflowd1", "/org/netflowd1"), "org.netflowd1.Manager")
+"""
+
+
+def resident(daemon):
+    with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as status:
+        return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
+
+
+@contextlib.contextmanager
+def daemon_of(build, *options):
+    """A daemon with these options, a process that will move bytes to itself, and what the bus tells."""
+    with hosts(1) as (a,), daemon_on(a, build, *options) as daemon, traffic(a) as client, \
+            subprocess.Popen(["gdbus", "monitor", "--address", daemon.address, "-d", NAME], text=True,
+                             stdout=subprocess.PIPE) as monitor:
+        try:
+            read_until(monitor.stdout, "is owned by")
+            client.tell("udp", "s", "127.0.0.1", 7000)
+            client.tell("udp", "s1", "127.0.0.1", 7001)
+            client.tell("udp", "c", "127.0.0.1", 0)
+            yield daemon, client, monitor.stdout
         finally:
             monitor.terminate()
 
@@ -172,5 +273,5 @@ def test_bus_restarts(build):
         assert "lost the connection to the bus" in said[0] and "connected to the bus again" in said[1], said
 
 
-main([test_stop_and_start, test_options_refused, test_flows, test_without_polkit, test_polkit_grants,
+main([test_stop_and_start, test_timeout, test_filter, test_many_times, test_options_refused, test_flows, test_without_polkit, test_polkit_grants,
       test_polkit_would_ask, test_polkit_says_no, test_polkit_hangs, test_bus_restarts])
