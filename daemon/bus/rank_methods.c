@@ -231,8 +231,8 @@ int on_get_rank(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
         return callers_ask(bus->callers, call, authorize_rank, bus, ret_error);
 }
 
-static int get_process(sd_bus_message *call, const struct caller *caller, void *userdata,
-                       sd_bus_error *ret_error) {
+static int reply_process(sd_bus_message *call, const struct caller *caller, void *userdata,
+                         sd_bus_error *ret_error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         struct bus *bus = userdata;
         struct rank_request request = {.bus = bus, .caller = caller, .recent = RING_SECONDS};
@@ -258,6 +258,14 @@ static int get_process(sd_bus_message *call, const struct caller *caller, void *
         if (r >= 0)
                 r = append_process(&request, reply, &row);
         return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+/* It may hold a hundred thousand sockets. */
+static int get_process(sd_bus_message *call, const struct caller *caller, void *userdata,
+                       sd_bus_error *ret_error) {
+        struct bus *bus = userdata;
+
+        return answers_make(bus->answers, call, caller, reply_process, bus, ret_error);
 }
 
 static int authorize_process(sd_bus_message *call, const struct caller *caller, void *userdata,
