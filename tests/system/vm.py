@@ -79,13 +79,14 @@ def add_service(root, command):
 def disk(build, command):
     """A disk with Debian, the working tree and the command; a file without a name, so that nothing of it can stay."""
     root = image.root_folder(image.system_packages())
-    with tempfile.TemporaryFile(dir=image.CACHE) as file, tempfile.TemporaryDirectory(prefix="netflowd-") as added:
-        os.chmod(added, 0o755)
-        copy_tree(build, added + TREE)
-        add_service(added, command)
+    with tempfile.TemporaryFile(dir=image.CACHE) as file:
         file.truncate(DISK_BYTES)
-        subprocess.run(["unshare", "--mount", "sh", "-ec", MAKE_DISK, "sh", added, root,
-                        f"/proc/self/fd/{file.fileno()}"], check=True, pass_fds=[file.fileno()])
+        with tempfile.TemporaryDirectory(prefix="netflowd-") as added:
+            os.chmod(added, 0o755)
+            copy_tree(build, added + TREE)
+            add_service(added, command)
+            subprocess.run(["unshare", "--mount", "sh", "-ec", MAKE_DISK, "sh", added, root,
+                            f"/proc/self/fd/{file.fileno()}"], check=True, pass_fds=[file.fileno()])
         yield root, file.fileno()
 
 
