@@ -112,6 +112,8 @@ static int flood(int fd, const struct sockaddr_in *to, bool random, uint64_t n_p
                 pace(begin, sent, rate);
         }
         printf("%" PRIu64 "\n", sent * USEC_PER_SEC / (clock_usec(CLOCK_MONOTONIC) - begin));
+        (void) fflush(stdout);
+        (void) getchar(); /* the socket stays until standard input ends */
         return EXIT_SUCCESS;
 }
 
