@@ -52,7 +52,10 @@ static void count_loss(struct books *books, int r) {
 static void enter_unattributed(struct books *books, const struct sample *sample, bool out,
                                enum unattributed reason) {
         const struct dimension_values values = {
-                .ifindex = sample->ifindex, .remote = sample->key.remote, .protocol = sample->key.protocol};
+                .ifindex = sample->ifindex,
+                .remote = sample->keyless ? (struct in6_addr){} : sample->key.remote,
+                .protocol = sample->key.protocol,
+        };
 
         books->ledger.unattributed[reason] += sample->bytes;
         count_loss(books, traffic_add(&books->unattributed[reason], out, sample->time_usec, sample->bytes,
@@ -132,7 +135,7 @@ static bool join_fragment(struct books *books, struct sample *sample) {
         return false;
 }
 
-static void enter_reason(struct books *books, const struct sample *sample, enum unattributed reason) {
+void books_enter_reason(struct books *books, const struct sample *sample, enum unattributed reason) {
         books->ledger.seen += sample->bytes;
         enter_unattributed(books, sample, sample->direction == DIRECTION_OUT, reason);
         if (sample->direction ==
@@ -142,20 +145,30 @@ static void enter_reason(struct books *books, const struct sample *sample, enum 
         }
 }
 
+void books_enter_process(struct books *books, struct process *process, const struct sample *sample) {
+        const struct dimension_values values = {.ifindex = sample->ifindex, .protocol = sample->key.protocol};
+        bool out = sample->direction == DIRECTION_OUT;
+
+        books->ledger.seen += sample->bytes;
+        books->ledger.attributed += sample->bytes;
+        count_loss(books, traffic_add(&process->traffic, out, sample->time_usec, sample->bytes, sample->packets));
+        count_loss(books, dimensions_add(books->dimensions, &values, sample, out));
+}
+
 void books_enter(struct books *books, const struct sample *sample) {
         struct sample joined = *sample;
         struct flow_key other_end;
 
-        if (sample->undecodable) {
-                enter_reason(books, sample, sample->reason);
+        if (sample->keyless) {
+                books_enter_reason(books, sample, sample->reason);
                 return;
         }
         if (sample->direction == DIRECTION_FORWARDED) {
-                enter_reason(books, sample, UNATTRIBUTED_FORWARDED);
+                books_enter_reason(books, sample, UNATTRIBUTED_FORWARDED);
                 return;
         }
         if (!join_fragment(books, &joined)) {
-                enter_reason(books, sample, UNATTRIBUTED_FRAGMENT);
+                books_enter_reason(books, sample, UNATTRIBUTED_FRAGMENT);
                 return;
         }
 

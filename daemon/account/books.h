@@ -41,6 +41,10 @@ DEFINE_CLEANUP(struct books *, books_free)
  * on the list of touched flows, or straight to the reason why it has none. */
 void books_enter(struct books *books, const struct sample *sample);
 
+/* Enters a sample whose owner is known, or that has none for that reason. */
+void books_enter_process(struct books *books, struct process *process, const struct sample *sample);
+void books_enter_reason(struct books *books, const struct sample *sample, enum unattributed reason);
+
 /* Settles what a flow holds, and takes it out of `pending` in the ledger. */
 void books_settle_process(struct books *books, struct process *process, struct flow *flow);
 void books_settle_unattributed(struct books *books, enum unattributed reason, struct flow *flow);

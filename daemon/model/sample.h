@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "model/flow_key.h"
+#include "model/process.h"
 #include "model/unattributed.h"
 
 enum direction {
@@ -20,7 +21,18 @@ enum fragment {
         FRAGMENT_LATER, /* does not: goes with the first one of the same addresses, protocol and id */
 };
 
-/* What a source hands to the engine: so many bytes of one flow, at one time. */
+/* Who has a sample, from a source that knows. What it does not know is left at 0. */
+struct sample_owner {
+        struct process_id id;
+        char name[PROCESS_NAME_MAX]; /* comm of the thread group leader; "": unknown */
+        bool uid_known;
+        uid_t uid;          /* effective */
+        uint64_t cgroup_id; /* inode number of its directory in the cgroup2 hierarchy */
+};
+
+/* What a source hands to the engine: so many bytes of one flow, at one time. A source that counts by process
+ * and not by flow leaves addresses and ports of the key at 0 (v4-mapped or not, as IPv4 or IPv6 it was), and knows
+ * of interfaces only whether it was the loopback one, which is 1 in every network namespace. */
 struct sample {
         struct flow_key key;
         uint64_t time_usec; /* CLOCK_REALTIME, the packet's own stamp */
@@ -31,8 +43,9 @@ struct sample {
         enum direction direction;
         enum fragment fragment;
         bool connection_start;    /* a TCP SYN: whatever this tuple was before, it is something new now */
-        bool undecodable;         /* the key is empty; reason says why */
-        enum unattributed reason; /* with undecodable only */
+        bool keyless;             /* the key is empty and nobody is asked for; reason says why */
+        enum unattributed reason; /* with keyless only */
+        const struct sample_owner *owner; /* good for the length of the call; NULL: to be looked up */
 };
 
 typedef void (*sample_handler)(const struct sample *sample, void *userdata);

@@ -4,12 +4,13 @@
 /* Why bytes have no owner. Each is a key of the ledger, `unattributed-NAME`; the order is the ledger's own.
  */
 #define UNATTRIBUTED_REASONS(X)                                                                        \
-        X(PENDING, "pending", "waiting for an owner, for a second or two")                             \
+        X(PENDING, "pending", "waiting for an owner: for who takes the connection, for a look-up")     \
         X(NO_SOCKET, "no-socket", "no local socket had this flow when it was looked up")               \
         X(NO_PROCESS, "no-process", "a socket had it, but no visible process held that socket")        \
         X(SHARED, "shared", "several processes held the socket, or several sockets could have had it") \
         X(NO_LOOKUP, "no-lookup",                                                                      \
           "its transport has no sockets that can be looked up, or a savefile names none")              \
+        X(KERNEL, "kernel", "the kernel's own sockets: refusals, answers after an end, ICMP")            \
         X(FORWARDED, "forwarded", "neither end is an address of this host")                            \
         X(FRAGMENT, "fragment", "a later IP fragment whose first one was not seen")                    \
         X(OVERFLOW, "overflow", "a table was full")                                                    \

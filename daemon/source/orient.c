@@ -79,7 +79,7 @@ bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, 
         if (r < 0) {
                 bool loopback = interface && interface->flags & IFF_LOOPBACK;
 
-                ret_sample->undecodable = true;
+                ret_sample->keyless = true;
                 ret_sample->reason = reason;
                 ret_sample->direction = loopback                             ? DIRECTION_LOCAL
                                         : packet.type == PACKET_TYPE_FROM_US ? DIRECTION_OUT

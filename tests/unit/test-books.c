@@ -93,7 +93,7 @@ static void test_local_packet_is_seen_twice(void **state) {
 
 static void test_reasons_are_booked_at_once(void **state) {
         struct sample bad = {
-                .undecodable = true, .reason = UNATTRIBUTED_MALFORMED, .bytes = 30, .packets = 1};
+                .keyless = true, .reason = UNATTRIBUTED_MALFORMED, .bytes = 30, .packets = 1};
         struct books *books = new_books(10);
 
         (void) state;

@@ -9,7 +9,7 @@
 #include "support/test.h"
 
 struct sums {
-        uint64_t packets, bytes, undecodable;
+        uint64_t packets, bytes, keyless;
         uint64_t by_direction[4];
 };
 
@@ -18,7 +18,7 @@ static void on_sample(const struct sample *sample, void *userdata) {
 
         sums->packets++;
         sums->bytes += sample->bytes;
-        sums->undecodable += sample->undecodable;
+        sums->keyless += sample->keyless;
         sums->by_direction[sample->direction]++;
 }
 
@@ -66,7 +66,7 @@ static void test_savefile(void **state) {
         assert_int_equal(source_fd(source), -1);
         assert_int_equal(drain_all(source, &sums, &error), -ENODATA);
         assert_int_equal(sums.packets, 11);
-        assert_int_equal(sums.undecodable, 1);
+        assert_int_equal(sums.keyless, 1);
         assert_int_equal(sums.by_direction[DIRECTION_OUT], 2); /* the ARP among them */
         assert_int_equal(sums.by_direction[DIRECTION_FORWARDED], 1);
         source_stats(source, &stats);
