@@ -11,6 +11,9 @@ endif
 CFLAGS  ?= -O2 -g
 # SANITIZE=address,undefined (or thread, fuzzer-no-link, …) builds everything with these sanitizers.
 SANITIZE ?=
+# BPF=0 builds without the bpf backend; without its tools that is what happens.
+bpf_tools    = command -v clang && PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool && pkg-config --exists libbpf
+BPF         ?= $(if $(shell { $(bpf_tools); } >/dev/null 2>&1 && echo yes),1,0)
 # WERROR=1 makes warnings errors; `make check` sets it.
 WERROR  ?=
 
@@ -18,12 +21,12 @@ VERSION := 0.1.0
 
 # What a fresh Debian 12 needs to build and run, and on top of that to test.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libsystemd-dev libjson-c-dev libmnl-dev \
-                  libsmartcols-dev libxxhash-dev libinih-dev iproute2
-TEST_PACKAGES  := clang libclang-rt-14-dev libcmocka-dev dbus dbus-bin libglib2.0-bin systemd python3 \
+                  libsmartcols-dev libxxhash-dev libinih-dev iproute2 clang bpftool libbpf-dev
+TEST_PACKAGES  := libclang-rt-14-dev libcmocka-dev dbus dbus-bin libglib2.0-bin systemd python3 \
                   python3-dbus python3-gi iperf3 curl nginx-light nftables tcpdump wireshark-common procps util-linux debootstrap \
                   systemd-container qemu-system-x86 e2fsprogs groff-base mandoc
 
-LIBRARIES := libpcap libsystemd json-c libmnl smartcols libxxhash inih
+LIBRARIES := libpcap libsystemd json-c libmnl smartcols libxxhash inih $(if $(filter 1,$(BPF)),libbpf)
 ifeq ($(filter help clean deps test-deps run check uninstall print-%,$(MAKECMDGOALS)),)
 ifneq ($(shell pkg-config --exists $(LIBRARIES) && echo yes),yes)
 $(error Libraries are missing: run `make deps` as root, or install $(BUILD_PACKAGES))
@@ -40,11 +43,14 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -DNETFLOWD_VERSION='"$(VERSION)"' -DSBINDIR='"$(PRE
                $(shell pkg-config --cflags $(LIBRARIES)) $(CPPFLAGS)
 ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,--as-needed -Wl,-z,relro -Wl,-z,now $(LDFLAGS)
 
-daemon_libs := $(shell pkg-config --libs libpcap libsystemd json-c libmnl libxxhash inih 2>/dev/null) -lm
+daemon_libs := $(shell pkg-config --libs libpcap libsystemd json-c libmnl libxxhash inih \
+                 $(if $(filter 1,$(BPF)),libbpf) 2>/dev/null) -lm
 client_libs := $(shell pkg-config --libs libsystemd json-c smartcols 2>/dev/null) -lm
 
 # All of the daemon but main.c is one library: tests and fuzzers link exactly what ships. The client likewise.
-sources_in   = $(sort $(filter-out %/main.c,$(wildcard $(1)/*.c $(1)/*/*.c)))
+bpf_sources  := $(wildcard daemon/source/bpf_*.c)
+not_built    := $(if $(filter 1,$(BPF)),$(filter %-fallback.c,$(bpf_sources)),$(filter-out %-fallback.c,$(bpf_sources)))
+sources_in   = $(sort $(filter-out %/main.c $(not_built),$(wildcard $(1)/*.c $(1)/*/*.c)))
 objects      = $(patsubst %.c,$(BUILD)/%.o,$(1))
 shared_objs := $(call objects,$(wildcard dbus/*.c))
 daemon_objs := $(call objects,$(call sources_in,daemon)) $(shared_objs)
@@ -85,6 +91,26 @@ $(BUILD)/%.o: %.c $(BUILD)/settings
 	@echo '  CC      $@'
 	@$(CC) $(ALL_CFLAGS) $(ALL_CPPFLAGS) $(if $(filter client/% dbus/%,$<),,-Idaemon) \
 	  $(if $(filter tests/%,$<),-Itests -Iclient) -MMD -MP -c -o $@ $<
+
+# Programs for the kernel: compiled for its machine, without the debug information that only people read, and
+# put into a header. What is left of it (BTF) is what lets them fit the kernel they are loaded into.
+bpf_folder := daemon/source/bpf
+bpf_headers := $(wildcard $(bpf_folder)/*.h)
+BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -Wall -Wextra -Werror -Wno-unused-parameter \
+              -idirafter /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null || $(CC) -dumpmachine)
+
+$(BUILD)/%.bpf.o: %.bpf.c $(bpf_headers) $(BUILD)/settings
+	@mkdir -p $(@D)
+	@echo '  BPF     $@'
+	@clang $(BPF_CFLAGS) -c -o $@.full $<
+	@PATH="$$PATH:/usr/sbin:/sbin" bpftool gen object $@ $@.full
+	@rm -f $@.full
+
+$(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
+	@PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name $(notdir $*)_bpf > $@
+
+$(BUILD)/daemon/source/bpf_programs.o: $(BUILD)/$(bpf_folder)/account.skel.h
+$(BUILD)/daemon/source/bpf_programs.o: ALL_CPPFLAGS += -isystem $(BUILD)/$(bpf_folder)
 
 $(BUILD)/libnetflowd.a: $(daemon_objs)
 $(BUILD)/libnetflowctl.a: $(client_objs)

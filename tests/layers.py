@@ -13,7 +13,8 @@ ALLOWED = {
     "daemon/util": set(),
     "daemon/model": {"util"},
     "daemon/decode": {"util", "model"},
-    "daemon/source": {"util", "model", "decode"},
+    "daemon/source/bpf": set(),  # programs for the kernel, and what they share with their source
+    "daemon/source": {"util", "model", "decode", "source/bpf"},
     "daemon/owner": {"util", "model"},
     "daemon/account": {"util", "model"},
     "daemon/limits": {"util"},
@@ -35,6 +36,7 @@ LIBRARIES = {
     r"/systemd/sd-": SPEAKS_DBUS,
     r"/pcap(/|\.h)": {"daemon/source"},
     r"/ini\.h$": {"daemon/config"},
+    r"/bpf/(lib)?bpf\.h": {"daemon/source"},
     r"/libmnl/": {"daemon/source", "daemon/owner"},
     r"/json-c/": {"daemon/manager", "client"},
     r"/libsmartcols/": {"client"},
@@ -92,6 +94,8 @@ def self_test():
     assert problems_of("daemon/account/x.c", ["/usr/include/pcap/pcap.h"])
     assert problems_of("daemon/engine/x.c", ["/usr/include/systemd/sd-bus.h"])
     assert problems_of("daemon/source/x.c", ["daemon/owner/owner_lookup.h"])
+    assert problems_of("daemon/owner/x.c", ["daemon/source/bpf/account.h"])
+    assert problems_of("daemon/engine/x.c", ["/usr/include/bpf/libbpf.h"])
     assert problems_of("client/x.c", ["daemon/util/macros.h"])
     assert problems_of("daemon/engine/x.c", ["daemon/config/config.h"])
     assert problems_of("daemon/bus/x.c", ["/usr/include/ini.h"])

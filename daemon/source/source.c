@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-const struct source_ops *const source_implementations[] = {&source_pcap, &source_file, NULL};
+const struct source_ops *const source_implementations[] = {&source_bpf, &source_pcap, &source_file, NULL};
 
 struct source {
         const struct source_ops *ops;
@@ -42,6 +42,10 @@ void source_free(struct source *source) {
 
 const char *source_name(const struct source *source) {
         return source->ops->name;
+}
+
+bool source_knows_owners(const struct source *source) {
+        return source->ops->knows_owners;
 }
 
 int source_fd(const struct source *source) {

@@ -13,6 +13,7 @@ struct source_config {
         const char *path;              /* savefile, for the source that reads one */
         const char *filter;            /* pcap-filter(7), on top of "ip or ip6"; NULL: none */
         size_t ring_bytes;             /* memory of the kernel's packet ring */
+        uint32_t max_processes;        /* entries of the kernel's table of processes, for "bpf" */
         struct interfaces *interfaces; /* who we are; outlives the source. NULL for a savefile: any host */
 };
 
@@ -21,6 +22,8 @@ struct source_stats {
         uint64_t received;         /* packets that came to us */
         uint64_t dropped;          /* packets that the kernel had no room for */
         uint64_t skipped_enslaved; /* bytes, see struct ledger */
+        uint64_t pending;          /* bytes that it has seen and keeps until it knows whose they are: the
+                                    * only one of these that also falls */
 };
 
 /* What there is to say of where packets come from; static strings, or good as long as the source. */
@@ -44,17 +47,20 @@ struct source_ops {
                      struct source_error *ret_error);
         void (*stats)(void *state, struct source_stats *ret_stats);
         void (*device)(const void *state, struct source_device *ret_device);
+        bool knows_owners; /* each sample has its owner or the reason why it has none */
 };
 
 extern const struct source_ops source_pcap;                     /* live packets of all interfaces */
 extern const struct source_ops source_file;                     /* a savefile */
+extern const struct source_ops source_bpf;                      /* counters in the kernel, by process */
 extern const struct source_ops *const source_implementations[]; /* NULL-terminated */
 
 struct source;
 
 /* Opens the implementation called name. Returns 0 or a negative errno with *ret_error saying why: -ENOENT
  * for an unknown name or savefile, -EPERM when capabilities are missing, -EBADMSG for a savefile that is not
- * one, -EPROTONOSUPPORT for a link type that is not decoded, -EINVAL for a filter that does not compile. */
+ * one, -EPROTONOSUPPORT for a link type that is not decoded, -EINVAL for a filter that does not compile,
+ * -EOPNOTSUPP for one that this program was built without. */
 int source_new(const char *name, const struct source_config *config, struct source **ret_source,
                struct source_error *ret_error);
 void source_free(struct source *source);
@@ -62,7 +68,11 @@ DEFINE_CLEANUP(struct source *, source_free)
 
 const char *source_name(const struct source *source);
 
-/* Becomes readable when packets arrive after a silence; -1 where that cannot be waited for. */
+/* Does it tell the owner of every sample? Such a one is drained once for each time that its descriptor
+ * becomes readable, and needs no owner lookup. */
+bool source_knows_owners(const struct source *source);
+
+/* Becomes readable when packets arrive after a silence, or when it is time to drain; -1 where that cannot be waited for. */
 int source_fd(const struct source *source);
 
 /* Hands what is there to handler, at most about max_packets, and never waits. Returns how many packets that

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The maps, and how bytes get into them: each once, to a process, to one of the two keys that stand for none,
+ * or to what is pending on a socket. */
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "account.h"
+
+#define READ_ONCE(x)  (*(volatile typeof(x) *) &(x))
+#define exchange(p, v) __sync_lock_test_and_set(p, v)
+
+/* Set before loading. */
+const volatile __u64 nsec_per_tick = 10000000; /* of the clock that proc(5) gives start times in */
+
+/* When the second under way began or ends, CLOCK_MONOTONIC in ns; the last bit is the bank for before. */
+__u64 boundary;
+struct account_gauge gauge;
+
+/* Not LRU: what is evicted there is lost, and nobody knows. Allocated as it is needed. */
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __uint(max_entries, 16384);
+        __type(key, __u64);
+        __type(value, struct account_process);
+} processes SEC(".maps");
+
+/* CLONE: an accepted socket begins as a copy of the one that listens, and so knows who does. */
+struct {
+        __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+        __uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+        __type(key, int);
+        __type(value, struct account_socket);
+} sockets SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __uint(max_entries, 16384);
+        __type(key, struct account_handshake_key);
+        __type(value, struct account_handshake);
+} handshakes SEC(".maps");
+
+static const struct account_process no_process;
+
+/* So many bytes of one socket, in one direction. */
+struct amount {
+        __u64 bytes;
+        __u32 packets;
+        __u32 way;      /* ACCOUNT_OUT, ACCOUNT_IPV6, ACCOUNT_LOOPBACK */
+        __u32 protocol; /* enum account_protocol */
+        __u64 now_nsec; /* CLOCK_MONOTONIC */
+};
+
+static __always_inline __u32 protocol_of(__u32 number) {
+        return number == IPPROTO_TCP ? ACCOUNT_TCP : number == IPPROTO_UDP ? ACCOUNT_UDP : ACCOUNT_OTHER;
+}
+
+static __always_inline bool is_open(__u64 owner) {
+        return (owner & ACCOUNT_STATE_MASK) == ACCOUNT_OPEN;
+}
+
+/* The key of a process; 0: it is not known who. */
+static __always_inline __u64 key_of(__u64 owner) {
+        return owner & ~ACCOUNT_STATE_MASK;
+}
+
+static __always_inline __u64 owner_of_task(struct task_struct *task, enum account_state state) {
+        struct task_struct *leader = task->group_leader;
+
+        return leader->start_boottime / nsec_per_tick << ACCOUNT_TICKS_SHIFT |
+               (__u64) (__u32) task->tgid << ACCOUNT_PID_SHIFT | state;
+}
+
+static __always_inline void take_name(struct account_process *process, struct task_struct *task) {
+        bpf_probe_read_kernel_str(process->name, sizeof(process->name), task->group_leader->comm);
+}
+
+static __always_inline void describe(struct account_process *process, struct task_struct *task) {
+        process->uid = task->cred->euid.val;
+        process->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+        take_name(process, task);
+}
+
+/* The entry of a process, made where it is not there yet, and named when the process itself is what runs
+ * now. */
+static __noinline struct account_process *process_get(__u64 key) {
+        struct account_process *process = bpf_map_lookup_elem(&processes, &key);
+        struct task_struct *task;
+
+        if (!process) {
+                bpf_map_update_elem(&processes, &key, &no_process, BPF_NOEXIST);
+                process = bpf_map_lookup_elem(&processes, &key);
+        }
+        if (!process || process->name[0])
+                return process;
+        task = bpf_get_current_task_btf();
+        if (owner_of_task(task, 0) == key)
+                describe(process, task);
+        return process;
+}
+
+static __always_inline __u32 bank_at(__u64 now_nsec) {
+        __u64 word = READ_ONCE(boundary);
+
+        return (word ^ (now_nsec >= word)) & 1;
+}
+
+static __always_inline void book(__u64 key, const struct amount *amount) {
+        struct account_process *process = process_get(key);
+        __u32 cell = ACCOUNT_CELL(amount->protocol, amount->way);
+        struct account_counters *counters;
+
+        if (!process) {
+                key = ACCOUNT_KEY_OVERFLOW;
+                process = bpf_map_lookup_elem(&processes, &key);
+        }
+        if (!process || cell >= ACCOUNT_CELLS)
+                return; /* cannot be: the source puts that entry there before it attaches us */
+        counters = &process->banks[bank_at(amount->now_nsec)];
+        __sync_fetch_and_add(&counters->bytes[cell], amount->bytes);
+        __sync_fetch_and_add(&counters->packets[cell], amount->packets);
+}
+
+static __always_inline void gauge_add(__u32 protocol, __u64 bytes) {
+        __sync_fetch_and_add(&gauge.pending, bytes);
+        if (protocol != ACCOUNT_TCP)
+                __sync_fetch_and_add(&gauge.pending_idle, bytes);
+}
+
+/* Books what is pending on a socket. Taken out atomically: whoever gets it books it, and nobody else. */
+static __noinline void flush(struct account_socket *socket, __u64 key, __u32 protocol, __u64 now_nsec) {
+        if (!socket)
+                return;
+        for (__u32 way = 0; way < ACCOUNT_WAYS; way++) {
+                struct amount amount = {.way = way, .protocol = protocol, .now_nsec = now_nsec};
+
+                if (READ_ONCE(socket->pending_bytes[way]) == 0)
+                        continue;
+                amount.bytes = exchange(&socket->pending_bytes[way], 0);
+                amount.packets = exchange(&socket->pending_packets[way], 0);
+                book(key ?: ACCOUNT_KEY_KERNEL, &amount);
+                gauge_add(protocol, -amount.bytes);
+        }
+}
+
+/* Makes a process the one that uses the socket. */
+static __always_inline void settle(struct account_socket *socket, __u64 owner, __u32 protocol,
+                                   __u64 now_nsec) {
+        __u64 before = READ_ONCE(socket->owner);
+
+        if (before == owner)
+                return;
+        before = exchange(&socket->owner, owner);
+        if (is_open(before) && socket->since_nsec != 0)
+                flush(socket, key_of(owner), protocol, now_nsec);
+}
+
+/* Keeps bytes on the socket until it is known whose it is. That may be told at the same moment, on another
+ * processor: either it sees these bytes, or we see that. */
+static __always_inline void pend(struct account_socket *socket, const struct amount *amount) {
+        __u32 way = amount->way & (ACCOUNT_WAYS - 1);
+        __u64 owner;
+
+        if (socket->since_nsec == 0)
+                socket->since_nsec = amount->now_nsec;
+        gauge_add(amount->protocol, amount->bytes);
+        (void) __sync_fetch_and_add(&socket->pending_packets[way], amount->packets);
+        (void) __sync_fetch_and_add(&socket->pending_bytes[way], amount->bytes);
+        owner = __sync_fetch_and_add(&socket->owner, 0); /* a barrier, and the newest */
+        if (!is_open(owner))
+                flush(socket, key_of(owner), amount->protocol, amount->now_nsec);
+}

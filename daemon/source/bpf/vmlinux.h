@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The few members of kernel structures that the programs read, by hand, so that building needs no BTF of any
+ * kernel: where each one really is, libbpf looks up in the BTF of the kernel that it loads into (CO-RE). What
+ * is ABI (contexts, constants) comes from linux/bpf.h. */
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <linux/types.h>
+#include <stdbool.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* linux/sched.h */
+typedef struct {
+        int counter;
+} atomic_t;
+
+struct signal_struct {
+        atomic_t live; /* threads of the group that have not exited */
+};
+
+typedef struct {
+        __u32 val;
+} kuid_t;
+
+struct cred {
+        kuid_t euid;
+};
+
+struct kernfs_node {
+        __u64 id; /* of a cgroup: its directory's inode number */
+};
+
+struct cgroup {
+        struct kernfs_node *kn;
+};
+
+struct css_set {
+        struct cgroup *dfl_cgrp; /* in the cgroup2 hierarchy */
+};
+
+#define PF_KTHREAD 0x00200000
+
+struct task_struct {
+        unsigned int flags;
+        int tgid; /* in the initial PID namespace */
+        __u64 start_boottime; /* ns, CLOCK_BOOTTIME */
+        char comm[16];
+        struct task_struct *group_leader;
+        struct signal_struct *signal;
+        const struct cred *cred;
+        struct css_set *cgroups;
+};
+
+/* net/sock.h */
+struct sock_common {
+        unsigned short skc_family;
+        volatile unsigned char skc_state;
+};
+
+typedef struct {
+        int owned; /* a task holds the lock; what arrives meanwhile waits in the backlog until it lets go */
+} socket_lock_t;
+
+struct socket;
+
+struct sock {
+        struct sock_common __sk_common;
+        socket_lock_t sk_lock;
+        __u8 sk_kern_sock : 1;
+        __u16 sk_protocol;
+        struct socket *sk_socket; /* NULL: not accepted yet, or closed */
+};
+
+struct socket {
+        struct sock *sk;
+};
+
+struct inet_sock {
+        struct sock sk;
+};
+
+struct inet_connection_sock {
+        struct inet_sock icsk_inet;
+};
+
+struct tcp_sock {
+        struct inet_connection_sock inet_conn;
+};
+
+/* Contexts of iterators, kernel/bpf/task_iter.c and net/core/bpf_sk_storage.c */
+struct file;
+struct bpf_map;
+struct bpf_iter_meta;
+
+struct bpf_iter__task_file {
+        struct bpf_iter_meta *meta;
+        struct task_struct *task;
+        __u32 fd;
+        struct file *file;
+};
+
+struct bpf_iter__bpf_sk_storage_map {
+        struct bpf_iter_meta *meta;
+        struct bpf_map *map;
+        struct sock *sk;
+        void *value;
+};
+
+#pragma clang attribute pop
