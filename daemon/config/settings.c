@@ -10,7 +10,7 @@
 #define FIELD(name) offsetof(struct config, name)
 #define KIB         (UINT64_C(1) << 10)
 
-static const struct value_word backends[] = {{"auto", false}, {"bpf", true}, {"pcap", false}, {}};
+static const struct value_word backends[] = {{"auto", false}, {"bpf", false}, {"pcap", false}, {}};
 static const struct value_word owners[] = {{"auto", false}, {"bpf", true}, {"procfs", false}, {}};
 
 const struct setting settings[CONFIG_SETTINGS] = {

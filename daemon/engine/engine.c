@@ -62,11 +62,12 @@ void engine_config_fit(struct engine_config *config, uint64_t memory_bytes) {
 
 void engine_config_init(struct engine_config *ret_config) {
         *ret_config = (struct engine_config){
-                .backend = "pcap",
+                .backend = ENGINE_BACKEND_AUTO,
                 .proc_root = "/proc",
                 .ring_bytes = 8u << 20,
                 .max_sockets = 65536,
                 .sync_interval_usec = 250 * USEC_PER_MSEC,
+                .max_kernel_processes = 16384,
                 .limits =
                         {
                                 .max_flows = 65536,
@@ -84,32 +85,39 @@ size_t engine_ring_bytes(uint32_t packets) {
         return (size_t) packets * RING_PACKET_BYTES;
 }
 
-static int open_source(struct engine *engine, const char *filter, struct source **ret_source,
-                       struct source_error *ret_error) {
-        const struct source_config config = {
-                .path = engine->config.savefile,
-                .filter = filter,
-                .ring_bytes = engine->config.ring_bytes,
-                .interfaces = engine->interfaces,
-        };
-
-        return source_new(engine->config.backend, &config, ret_source, ret_error);
-}
-
 static int open_owners(struct engine *engine, struct source_error *ret_error) {
         const struct owner_config config = {
                 .proc_root = engine->config.proc_root,
                 .scan_interval_usec = engine->config.sync_interval_usec,
                 .max_sockets = engine->config.max_sockets,
         };
-        int r;
+        int r = 0;
 
-        r = owner_lookup_new(engine->config.owners, &config, &engine->owners);
-        if (r >= 0)
+        if (engine->config.savefile)
+                return 0;
+        if (!engine->watch)
                 r = process_watch_new(&engine->watch);
+        if (r >= 0 && !engine->owners && !source_knows_owners(engine->source))
+                r = owner_lookup_new(engine->config.owners, &config, &engine->owners);
         if (r < 0)
                 (void) snprintf(ret_error->text, sizeof(ret_error->text), "cannot look up owners: %s",
                                 strerror(-r));
+        return r;
+}
+
+/* The source that the configuration asks for, and what it needs beside it. */
+static int open_source(struct engine *engine, struct source_error *ret_error) {
+        struct source_error reason;
+        int r;
+
+        r = engine_open_source(engine, engine->filter, &engine->source, &reason, ret_error);
+        if (r < 0)
+                return r;
+        engine->backend = source_name(engine->source);
+        engine->backend_reason = reason;
+        r = open_owners(engine, ret_error);
+        if (r < 0)
+                source_free(TAKE_PTR(engine->source));
         return r;
 }
 
@@ -138,14 +146,9 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine,
                                 "cannot read interfaces by rtnetlink: %s", strerror(-r));
                 return r;
         }
-        r = open_source(engine, engine->filter, &engine->source, ret_error);
+        r = open_source(engine, ret_error);
         if (r < 0)
                 return r;
-        if (!config->savefile) {
-                r = open_owners(engine, ret_error);
-                if (r < 0)
-                        return r;
-        }
 
         *ret_engine = TAKE_PTR(engine);
         return 0;
@@ -163,11 +166,23 @@ void engine_free(struct engine *engine) {
         free(engine);
 }
 
+static void enter_owned(struct engine *engine, const struct sample *sample) {
+        struct process *process;
+
+        if (engine_process(engine, &sample->owner->id, sample->owner, &process) >= 0)
+                books_enter_process(engine->books, process, sample);
+        else
+                books_enter_reason(engine->books, sample, UNATTRIBUTED_OVERFLOW);
+}
+
 static void on_sample(const struct sample *sample, void *userdata) {
         struct engine *engine = userdata;
 
         engine->packet_clock = MAX(engine->packet_clock, sample->time_usec);
-        books_enter(engine->books, sample);
+        if (sample->owner)
+                enter_owned(engine, sample);
+        else
+                books_enter(engine->books, sample);
 }
 
 static void close_source(struct engine *engine) {
@@ -242,7 +257,7 @@ int engine_reopen(struct engine *engine, struct source_error *ret_error) {
 
         if (engine->source)
                 return 0;
-        r = open_source(engine, engine->filter, &engine->source, ret_error);
+        r = open_source(engine, ret_error);
         engine->last_error = r < 0 ? *ret_error : (struct source_error){};
         return r;
 }
@@ -250,6 +265,7 @@ int engine_reopen(struct engine *engine, struct source_error *ret_error) {
 int engine_set_filter(struct engine *engine, const char *filter, struct source_error *ret_error) {
         _cleanup_(source_freep) struct source *trial = NULL;
         _cleanup_free_ char *copy = NULL;
+        struct source_error reason;
         int r;
 
         if (filter) {
@@ -257,7 +273,7 @@ int engine_set_filter(struct engine *engine, const char *filter, struct source_e
                 if (!copy)
                         return -ENOMEM;
         }
-        r = open_source(engine, filter, &trial, ret_error);
+        r = engine_open_source(engine, filter, &trial, &reason, ret_error);
         if (r < 0 && (engine->source || r == -EINVAL))
                 return r;
         /* it cannot stay beside the one there is: what both see would count twice */
@@ -280,6 +296,16 @@ int engine_fd(const struct engine *engine) {
         return engine->source ? source_fd(engine->source) : -1;
 }
 
+bool engine_drained_by_fd(const struct engine *engine) {
+        return engine->source && source_knows_owners(engine->source);
+}
+
+bool engine_due(const struct engine *engine) {
+        struct pollfd now = {.fd = engine_fd(engine), .events = POLLIN};
+
+        return !engine_drained_by_fd(engine) || poll(&now, 1, 0) != 0; /* an error is for the drain to tell */
+}
+
 bool engine_pending(const struct engine *engine) {
         return engine->books->ledger.unattributed[UNATTRIBUTED_PENDING] > 0;
 }
@@ -299,10 +325,16 @@ const struct books *engine_books(const struct engine *engine) {
 }
 
 const char *engine_backend(const struct engine *engine) {
-        return engine->config.backend;
+        return engine->backend;
+}
+
+const char *engine_backend_reason(const struct engine *engine) {
+        return engine->backend_reason.text;
 }
 
 const char *engine_owners(const struct engine *engine) {
+        if (engine_drained_by_fd(engine))
+                return engine->backend;
         return engine->owners ? owner_lookup_name(engine->owners) : "none";
 }
 
@@ -323,6 +355,7 @@ void engine_source_stats(struct engine *engine, struct source_stats *ret_stats) 
                 .received = engine->earlier.received + stats.received,
                 .dropped = engine->earlier.dropped + stats.dropped,
                 .skipped_enslaved = engine->earlier.skipped_enslaved + stats.skipped_enslaved,
+                .pending = stats.pending,
         };
 }
 
@@ -344,6 +377,8 @@ void engine_ledger(struct engine *engine, struct ledger *ret_ledger) {
         engine_source_stats(engine, &stats);
         *ret_ledger = engine->books->ledger;
         ret_ledger->skipped_enslaved = stats.skipped_enslaved;
+        ret_ledger->seen += stats.pending;
+        ret_ledger->unattributed[UNATTRIBUTED_PENDING] += stats.pending;
 }
 
 struct process *engine_next_process(struct engine *engine, uint32_t *cursor) {

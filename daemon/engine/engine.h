@@ -10,8 +10,11 @@
 #include "util/clock.h"
 #include "util/macros.h"
 
+/* bpf where it loads and nothing asks for packets, else pcap. */
+#define ENGINE_BACKEND_AUTO "auto"
+
 struct engine_config {
-        const char *backend;   /* a source: "pcap", "file" */
+        const char *backend;   /* a source: "bpf", "pcap", "file"; or ENGINE_BACKEND_AUTO */
         const char *savefile;  /* for "file" */
         const char *filter;    /* pcap-filter(7), to start with; NULL: all IP */
         const char *owners;    /* an owner lookup: "procfs"; NULL: the best there is. Unused with "file" */
@@ -20,6 +23,7 @@ struct engine_config {
         uint32_t max_sockets;  /* remembered by the owner lookup */
         uint64_t sync_interval_usec; /* all processes are walked over, and each row read anew, at most so
                                         often */
+        uint32_t max_kernel_processes; /* in the kernel's own table, which the bpf source reads */
         struct books_limits limits;
 };
 
@@ -79,6 +83,10 @@ bool engine_capturing(const struct engine *engine);
 /* As source_fd(); -1 while not capturing. */
 int engine_fd(const struct engine *engine);
 
+/* Is engine_drain() to be called when engine_fd() becomes readable, and only then? And is it, now? */
+bool engine_drained_by_fd(const struct engine *engine);
+bool engine_due(const struct engine *engine);
+
 /* Do flows wait to be settled? Then engine_drain() is to be called soon even when no packets come. */
 bool engine_pending(const struct engine *engine);
 
@@ -90,8 +98,13 @@ uint64_t engine_now(const struct engine *engine);
 const struct interfaces *engine_interfaces(const struct engine *engine);
 
 const struct books *engine_books(const struct engine *engine);
-const char *engine_backend(const struct engine *engine);
-const char *engine_owners(const struct engine *engine);     /* the owner lookup; "none" with a savefile */
+const char *engine_backend(const struct engine *engine); /* a source's name */
+
+/* Why it is that one and none that would be better: what was tried, and what the kernel said. "": it was asked
+ * for, or is the best there is. */
+const char *engine_backend_reason(const struct engine *engine);
+const char *engine_owners(const struct engine *engine);     /* the owner lookup; the source where that
+                                                               * knows them; "none" with a savefile */
 const char *engine_last_error(const struct engine *engine); /* of the source; "": none since it was opened */
 const char *engine_filter(const struct engine *engine);     /* "": none */
 

@@ -17,8 +17,10 @@ struct engine {
         char *filter; /* NULL: none */
         struct interfaces *interfaces;
         struct source *source;       /* NULL: not capturing */
-        struct owner_lookup *owners; /* NULL: a savefile, which names no owners */
-        struct process_watch *watch; /* NULL likewise */
+        const char *backend;         /* name of the source, or of the last one */
+        struct source_error backend_reason;
+        struct owner_lookup *owners; /* NULL: the source knows them, or is a savefile, which names none */
+        struct process_watch *watch; /* NULL: a savefile */
         struct books *books;
 
         struct source_error last_error; /* "": none since the source was opened */
@@ -38,8 +40,14 @@ struct engine {
  * With `finish`, nothing is left waiting. */
 void engine_settle(struct engine *engine, uint64_t now_usec, bool finish);
 
-/* processes.c: the row of a process, made and filled where it is not there yet. Returns 0 or a negative
- * errno. */
-int engine_process(struct engine *engine, const struct process_id *id, struct process **ret_process);
+/* backend.c: opens the source that the configuration asks for, with that filter. *ret_reason: why that one, see
+ * engine_backend_reason(). Returns as source_new(). */
+int engine_open_source(struct engine *engine, const char *filter, struct source **ret_source,
+                       struct source_error *ret_reason, struct source_error *ret_error);
+
+/* processes.c: the row of a process, made and filled where it is not there yet. known: what the source knows
+ * of it, for what /proc does not tell any more; NULL: nothing. Returns 0 or a negative errno. */
+int engine_process(struct engine *engine, const struct process_id *id, const struct sample_owner *known,
+                   struct process **ret_process);
 void engine_mark_exits(struct engine *engine);
 void engine_refresh_processes(struct engine *engine);

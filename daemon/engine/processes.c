@@ -76,7 +76,25 @@ void engine_refresh(struct engine *engine, struct process *process) {
         read_inodes(engine, process);
 }
 
-int engine_process(struct engine *engine, const struct process_id *id, struct process **ret_process) {
+/* The name is as new as /proc's, as it follows exec(2); the rest is for what was over before it was read. */
+static void take_known(struct process *process, const struct sample_owner *known) {
+        struct process_info *info = &process->info;
+
+        if (known->name[0] != '\0') {
+                memcpy(info->name, known->name, sizeof(info->name));
+                info->name[sizeof(info->name) - 1] = '\0';
+                utf8_make_valid(info->name);
+        }
+        if (!info->uid_known && known->uid_known) {
+                info->uid_known = true;
+                info->uid = known->uid;
+        }
+        if (info->start_time_usec == 0)
+                info->start_time_usec = process_start_time_usec(&process->id);
+}
+
+int engine_process(struct engine *engine, const struct process_id *id, const struct sample_owner *known,
+                   struct process **ret_process) {
         struct process *process = process_table_find(engine->books->processes, id);
         int r;
 
@@ -90,6 +108,8 @@ int engine_process(struct engine *engine, const struct process_id *id, struct pr
                                   process)) /* checked after the pidfd is there: see process_watch.h */
                         mark_exited(engine, process);
         }
+        if (known)
+                take_known(process, known);
         *ret_process = process;
         return 0;
 }

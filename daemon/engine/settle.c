@@ -76,7 +76,7 @@ static void found(struct engine *engine, struct flow *flow, const struct owner *
         bool not_its_own = had_others(flow), is_new;
         enum unattributed reason = flow->reason;
 
-        if (engine_process(engine, &owner->process, &process) < 0) {
+        if (engine_process(engine, &owner->process, NULL, &process) < 0) {
                 give_up(engine, flow, UNATTRIBUTED_OVERFLOW);
                 return;
         }
@@ -141,7 +141,7 @@ static void unaccepted(struct engine *engine, struct flow *flow, const struct ow
                 return;
         }
         wait = wait_on(engine, flow, now_usec, finish);
-        if (listener->process.pid != 0 && engine_process(engine, &listener->process, &process) >= 0)
+        if (listener->process.pid != 0 && engine_process(engine, &listener->process, NULL, &process) >= 0)
                 flow->process = process;
         if (wait)
                 return;

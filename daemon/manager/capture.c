@@ -75,13 +75,15 @@ static int on_drain(sd_event_source *source, uint64_t usec, void *userdata) {
 
         (void) source;
         (void) usec;
-        n = engine_drain(capture->config.engine, DRAIN_PACKETS, &error);
+        n = engine_due(capture->config.engine) ? engine_drain(capture->config.engine, DRAIN_PACKETS, &error) : 0;
         if (n < 0)
                 fail(capture, error.text);
         store_drain(capture->config.store);
         if (n >= DRAIN_PACKETS)
                 return drain_after(capture, 0);
 
+        if (engine_drained_by_fd(capture->config.engine) && !store_running(capture->config.store))
+                return wait_for_packets(capture);
         busy = n > 0 || engine_pending(capture->config.engine) || store_running(capture->config.store);
         capture->idle_drains = busy ? 0 : capture->idle_drains + 1;
         return capture->idle_drains < IDLE_DRAINS ? drain_after(capture, DRAIN_USEC)

@@ -8,8 +8,7 @@
 
 void configure_engine(const struct config *config, struct engine_config *ret_config) {
         engine_config_init(ret_config);
-        if (strcmp(config->backend, "auto") != 0)
-                ret_config->backend = config->backend;
+        ret_config->backend = config->backend;
         ret_config->owners = strcmp(config->owners, "auto") == 0 ? NULL : config->owners;
         ret_config->filter = config->filter;
         ret_config->sync_interval_usec = config->sync_interval_usec;

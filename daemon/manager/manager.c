@@ -341,17 +341,33 @@ static void give_back_large_memory(void) {
         (void) mallopt(M_MMAP_THRESHOLD, 128 << 10);
 }
 
-static bool check_capabilities(void) {
-        if (!have_capability(CAP_NET_RAW)) {
-                log_write(LOG_ERR,
-                          "capturing packets needs CAP_NET_RAW: run it as root, or as its systemd service");
-                return false;
-        }
-        if (!have_capability(CAP_SYS_PTRACE) || !have_capability(CAP_DAC_READ_SEARCH))
+/* For programs in the kernel that count, and that see which task it is. */
+static bool have_bpf_capabilities(void) {
+        return have_capability(CAP_SYS_ADMIN) ||
+               (have_capability(CAP_BPF) && have_capability(CAP_PERFMON) && have_capability(CAP_NET_ADMIN));
+}
+
+static bool check_capabilities(const struct manager *manager) {
+        const char *backend = manager->config->config->backend;
+        bool bpf = strcmp(backend, "pcap") != 0 && have_bpf_capabilities();
+        bool pcap = strcmp(backend, "bpf") != 0 && have_capability(CAP_NET_RAW);
+
+        if (bpf || pcap)
+                return true;
+        log_write(LOG_ERR, "backend %s needs %s: run it as root, or as its systemd service", backend,
+                  strcmp(backend, "pcap") == 0 ? "CAP_NET_RAW"
+                  : strcmp(backend, "bpf") == 0
+                          ? "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
+                          : "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, or CAP_NET_RAW");
+        return false;
+}
+
+static void warn_of_blindness(const struct engine *engine) {
+        if (!engine_drained_by_fd(engine) &&
+            (!have_capability(CAP_SYS_PTRACE) || !have_capability(CAP_DAC_READ_SEARCH)))
                 log_write(LOG_WARNING,
                           "without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH the sockets of other users' "
                           "processes stay unknown");
-        return true;
 }
 
 /* A filter in a file is found to be wrong only now, and does not keep us from counting: the default stands,
@@ -379,7 +395,7 @@ static int start_engine(struct manager *manager) {
         struct limits limits;
         int r;
 
-        if (!check_capabilities())
+        if (!check_capabilities(manager))
                 return EX_NOPERM;
         r = limits_reader_new("", &manager->limits);
         if (r >= 0) {
@@ -389,6 +405,7 @@ static int start_engine(struct manager *manager) {
         if (r >= 0)
                 r = store_new(manager->engine, on_recorded, manager, &manager->store);
         if (r >= 0) {
+                warn_of_blindness(manager->engine);
                 report_start(manager->engine, &limits);
                 return EXIT_SUCCESS;
         }

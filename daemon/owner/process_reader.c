@@ -226,11 +226,10 @@ static void read_cgroup(int directory, struct process_info *info) {
                 (void) unit_from_cgroup(info->cgroup, &info->unit);
 }
 
-static void set_start_time(struct process_info *info) {
+uint64_t process_start_time_usec(const struct process_id *id) {
         uint64_t per_tick = USEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
 
-        info->start_time_usec =
-                clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_BOOTTIME) + info->id.start_ticks * per_tick;
+        return clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_BOOTTIME) + id->start_ticks * per_tick;
 }
 
 int process_read(const char *proc_root, uint32_t pid, struct process_info *ret_info) {
@@ -246,7 +245,7 @@ int process_read(const char *proc_root, uint32_t pid, struct process_info *ret_i
         read_exe(directory, &info);
         read_uid(directory, &info);
         read_cgroup(directory, &info);
-        set_start_time(&info);
+        info.start_time_usec = process_start_time_usec(&info.id);
 
         *ret_info = info;
         return 0;

@@ -29,6 +29,9 @@ int unit_from_cgroup(const char *path, char **ret_unit);
  * negative errno. Keys that cannot be read stay unset. The caller calls process_info_done(). */
 int process_read(const char *proc_root, uint32_t pid, struct process_info *ret_info);
 
+/* When a process started, CLOCK_REALTIME in µs, to 10 ms. */
+uint64_t process_start_time_usec(const struct process_id *id);
+
 /* Only pid, name, state and start time: one file, for the check whether a process is still the same one. */
 int process_read_stat(const char *proc_root, uint32_t pid, struct process_info *ret_info);
 

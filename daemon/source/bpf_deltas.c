@@ -11,6 +11,9 @@
 #define EXITED_READS 2u
 #define SILENT_READS 120u
 
+/* In every network namespace: net/loopback.h of the kernel. */
+#define LOOPBACK_IFINDEX 1
+
 struct previous {
         uint64_t key; /* key */
         struct account_counters banks[2];
@@ -62,7 +65,7 @@ static void describe(struct sample_owner *owner, uint64_t key, const struct acco
 
 static struct sample sample_of(unsigned cell, uint64_t time_usec, uint64_t bytes, uint32_t packets) {
         static const uint8_t protocols[] = {
-                [ACCOUNT_TCP] = IPPROTO_TCP, [ACCOUNT_UDP] = IPPROTO_UDP, [ACCOUNT_OTHER] = IPPROTO_RAW};
+                [ACCOUNT_TCP] = IPPROTO_TCP, [ACCOUNT_UDP] = IPPROTO_UDP, [ACCOUNT_OTHER] = 0 /* unknown */};
         unsigned way = cell % ACCOUNT_WAYS;
         struct sample sample = {
                 .key.protocol = protocols[cell / ACCOUNT_WAYS],
@@ -70,7 +73,7 @@ static struct sample sample_of(unsigned cell, uint64_t time_usec, uint64_t bytes
                 .bytes = bytes,
                 .packets = packets,
                 .direction = way & ACCOUNT_OUT ? DIRECTION_OUT : DIRECTION_IN,
-                .loopback = way & ACCOUNT_LOOPBACK,
+                .ifindex = way & ACCOUNT_LOOPBACK ? LOOPBACK_IFINDEX : 0,
         };
 
         if (!(way & ACCOUNT_IPV6)) { /* no address, but which kind */

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+
+#include "engine/engine_internal.h"
+
+/* What ENGINE_BACKEND_AUTO tries, the best one first. */
+static const char *const candidates[] = {"bpf", "pcap"};
+
+static int open_named(struct engine *engine, const char *name, const char *filter, struct source **ret_source,
+                      struct source_error *ret_error) {
+        const struct source_config config = {
+                .path = engine->config.savefile,
+                .filter = filter,
+                .ring_bytes = engine->config.ring_bytes,
+                .max_processes = engine->config.max_kernel_processes,
+                .interfaces = engine->interfaces,
+        };
+
+        return source_new(name, &config, ret_source, ret_error);
+}
+
+/* Adds "NAME: WHY" to what was said before. */
+static void add_reason(struct source_error *reason, const char *name, const char *why) {
+        size_t n = strlen(reason->text);
+
+        (void) snprintf(reason->text + n, sizeof(reason->text) - n, "%s%s: %.200s", n > 0 ? "; " : "", name,
+                        why);
+}
+
+static int open_best(struct engine *engine, struct source **ret_source, struct source_error *ret_reason,
+                     struct source_error *ret_error) {
+        struct source_error tried = {};
+        int r = -ENOENT;
+
+        for (size_t i = 0; i < ELEMENTSOF(candidates); i++) {
+                struct source_error error = {};
+
+                r = open_named(engine, candidates[i], NULL, ret_source, &error);
+                if (r >= 0) {
+                        *ret_reason = tried;
+                        return r;
+                }
+                add_reason(&tried, candidates[i], error.text);
+        }
+        *ret_error = tried;
+        return r;
+}
+
+int engine_open_source(struct engine *engine, const char *filter, struct source **ret_source,
+                       struct source_error *ret_reason, struct source_error *ret_error) {
+        struct source_error reason = {};
+        int r;
+
+        if (strcmp(engine->config.backend, ENGINE_BACKEND_AUTO) != 0)
+                r = open_named(engine, engine->config.backend, filter, ret_source, ret_error);
+        else if (!filter)
+                return open_best(engine, ret_source, ret_reason, ret_error);
+        else {
+                r = open_named(engine, "pcap", filter, ret_source, ret_error);
+                add_reason(&reason, "bpf", "a filter needs packets");
+        }
+        if (r >= 0)
+                *ret_reason = reason;
+        return r;
+}
