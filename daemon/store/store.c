@@ -123,7 +123,7 @@ static enum verdict verdict_of(const struct recording *recording, const struct s
 
         if (recording->process.pid == 0 && !recording->unit)
                 return VERDICT_YES;
-        if (sample->undecodable || sample->direction == DIRECTION_FORWARDED)
+        if (sample->keyless || sample->direction == DIRECTION_FORWARDED)
                 return VERDICT_NO;
         verdict = verdict_of_flow(recording, &sample->key);
         if (verdict == VERDICT_YES || sample->direction != DIRECTION_LOCAL)

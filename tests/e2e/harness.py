@@ -216,9 +216,10 @@ def assert_balanced(daemon, ledger):
 @contextlib.contextmanager
 def daemon_on(host, build, *options, config="/dev/null"):
     """A netflowd on that host, with a bus of its own, ready to be asked. What this machine has in /etc is nothing to
-    it: its configuration is that file."""
+    it: its configuration is that file. Packets are what it counts, where that file does not say anything else."""
+    backend = ["--backend", "pcap"] if config == "/dev/null" else []
     with private_bus() as bus:
-        process = subprocess.Popen(host.command([f"{build}/netflowd", "--config", config, *options]),
+        process = subprocess.Popen(host.command([f"{build}/netflowd", "--config", config, *backend, *options]),
                                    text=True, stderr=subprocess.PIPE,
                                    env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
         daemon = Daemon(build, bus, process)
