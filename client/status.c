@@ -24,12 +24,14 @@ static const char *text_property(struct json_object *properties, const char *nam
 
 static void print_service(struct json_object *properties) {
         const char *filter = text_property(properties, NETFLOWD_PROPERTY_FILTER);
+        const char *why = json_object_get_string(property(properties, NETFLOWD_PROPERTY_BACKEND_REASON));
 
         print_value("Version", "%s", text_property(properties, NETFLOWD_PROPERTY_VERSION));
         print_value("Capturing", "%s",
                     json_object_get_boolean(property(properties, NETFLOWD_PROPERTY_CAPTURING)) ? "yes"
                                                                                                : "no");
-        print_value("Backend", "%s", text_property(properties, NETFLOWD_PROPERTY_BACKEND));
+        print_value("Backend", why && *why ? "%s (%s)" : "%s",
+                    text_property(properties, NETFLOWD_PROPERTY_BACKEND), why);
         print_value("Filter", "%s", *filter ? filter : "none");
         print_value("Packets", "%" PRIu64 " received, %" PRIu64 " dropped by the kernel",
                     json_object_get_uint64(property(properties, NETFLOWD_PROPERTY_PACKETS_RECEIVED)),

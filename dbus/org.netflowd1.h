@@ -27,6 +27,7 @@
 #define NETFLOWD_PROPERTY_API_VERSION      "APIVersion"
 #define NETFLOWD_PROPERTY_CAPTURING        "Capturing"
 #define NETFLOWD_PROPERTY_BACKEND          "Backend"
+#define NETFLOWD_PROPERTY_BACKEND_REASON   "BackendReason"
 #define NETFLOWD_PROPERTY_FILTER           "Filter"
 #define NETFLOWD_PROPERTY_DEVICES          "Devices"
 #define NETFLOWD_PROPERTY_PACKETS_RECEIVED "PacketsReceived"

@@ -40,6 +40,12 @@ GETTER(get_backend) {
         return sd_bus_message_append(reply, "s", engine_backend(bus->config.engine));
 }
 
+GETTER(get_backend_reason) {
+        struct bus *bus = userdata;
+
+        return sd_bus_message_append(reply, "s", engine_backend_reason(bus->config.engine));
+}
+
 GETTER(get_filter) {
         struct bus *bus = userdata;
 
@@ -188,6 +194,8 @@ const sd_bus_vtable bus_vtable[] = {
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_CAPTURING, "b", get_capturing, 0,
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_BACKEND, "s", get_backend, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY(NETFLOWD_PROPERTY_BACKEND_REASON, "s", get_backend_reason, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_FILTER, "s", get_filter, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_DEVICES, "aa{sv}", get_devices, 0, 0),
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_PACKETS_RECEIVED, "t", get_packets_received, 0, 0),

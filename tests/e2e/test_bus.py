@@ -48,8 +48,8 @@ def test_busctl(build):
                                   ("ProcessesChanged", "aa{sv}aa{sv}u"), ("Ledger", "a{st}"), ("Devices", "aa{sv}")):
             assert re.search(rf"\.{member} .*{re.escape(signature)} ", text), (member, text)
         for name, start in (("Version", 's "'), ("APIVersion", "u 1"), ("Capturing", "b true"), ("Backend", 's "pcap"'),
-                            ("Filter", 's ""'), ("PacketsReceived", "t "), ("PacketsDropped", "t 0"),
-                            ("Ledger", "a{st} "), ("Devices", 'aa{sv} 1 6 "name" s "any"')):
+                            ("BackendReason", 's ""'), ("Filter", 's ""'), ("PacketsReceived", "t "),
+                            ("PacketsDropped", "t 0"), ("Ledger", "a{st} "), ("Devices", 'aa{sv} 1 6 "name" s "any"')):
             value = daemon.busctl("get-property", NAME, OBJECT, INTERFACE, name)
             assert value.startswith(start), (name, value)
 
