@@ -83,17 +83,17 @@ static __always_inline bool handshake_key(struct __sk_buff *skb, bool out, struc
 }
 
 /* Keeps a packet of a listening socket for the connection it belongs to, or gives it to who listens. */
-static __noinline void count_handshake(struct __sk_buff *skb, struct account_socket *socket,
-                                       const struct amount *amount) {
+VERIFIED_ONCE int count_handshake(struct __sk_buff *skb, struct account_socket *socket,
+                                  const struct amount *amount) {
         struct account_handshake_key key = {};
         struct account_handshake new = {}, *handshake;
         bool out = amount && amount->way & ACCOUNT_OUT;
 
         if (!socket || !amount)
-                return;
+                return 0;
         if (!handshake_key(skb, out, &key)) {
                 book(key_of(socket->owner) ?: ACCOUNT_KEY_KERNEL, amount);
-                return;
+                return 0;
         }
         socket->listener = key.listener; /* which accepted sockets inherit */
         handshake = bpf_map_lookup_elem(&handshakes, &key);
@@ -106,11 +106,12 @@ static __noinline void count_handshake(struct __sk_buff *skb, struct account_soc
         }
         if (!handshake) { /* more of them than there is room for: a flood of SYNs */
                 book(key_of(socket->owner) ?: ACCOUNT_KEY_KERNEL, amount);
-                return;
+                return 0;
         }
         gauge_add(ACCOUNT_TCP, amount->bytes);
         __sync_fetch_and_add(&handshake->bytes[out], amount->bytes);
         __sync_fetch_and_add(&handshake->packets[out], amount->packets);
+        return 0;
 }
 
 static __always_inline void count_on(struct __sk_buff *skb, struct bpf_sock *sk, bool out,

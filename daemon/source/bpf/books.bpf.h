@@ -10,9 +10,6 @@
 
 #include "account.h"
 
-#define READ_ONCE(x)  (*(volatile typeof(x) *) &(x))
-#define exchange(p, v) __sync_lock_test_and_set(p, v)
-
 /* Set before loading. */
 const volatile __u64 nsec_per_tick = 10000000; /* of the clock that proc(5) gives start times in */
 
@@ -110,20 +107,25 @@ static __always_inline __u32 bank_at(__u64 now_nsec) {
         return (word ^ (now_nsec >= word)) & 1;
 }
 
-static __always_inline void book(__u64 key, const struct amount *amount) {
-        struct account_process *process = process_get(key);
-        __u32 cell = ACCOUNT_CELL(amount->protocol, amount->way);
+VERIFIED_ONCE int book(__u64 key, const struct amount *amount) {
         struct account_counters *counters;
+        struct account_process *process;
+        __u32 cell;
 
+        if (!amount)
+                return 0;
+        cell = ACCOUNT_CELL(amount->protocol, amount->way);
+        process = process_get(key);
         if (!process) {
                 key = ACCOUNT_KEY_OVERFLOW;
                 process = bpf_map_lookup_elem(&processes, &key);
         }
         if (!process || cell >= ACCOUNT_CELLS)
-                return; /* cannot be: the source puts that entry there before it attaches us */
+                return 0; /* cannot be: the source puts that entry there before it attaches us */
         counters = &process->banks[bank_at(amount->now_nsec)];
         __sync_fetch_and_add(&counters->bytes[cell], amount->bytes);
         __sync_fetch_and_add(&counters->packets[cell], amount->packets);
+        return 0;
 }
 
 static __always_inline void gauge_add(__u32 protocol, __u64 bytes) {
@@ -133,9 +135,9 @@ static __always_inline void gauge_add(__u32 protocol, __u64 bytes) {
 }
 
 /* Books what is pending on a socket. Taken out atomically: whoever gets it books it, and nobody else. */
-static __noinline void flush(struct account_socket *socket, __u64 key, __u32 protocol, __u64 now_nsec) {
+VERIFIED_ONCE int flush(struct account_socket *socket, __u64 key, __u32 protocol, __u64 now_nsec) {
         if (!socket)
-                return;
+                return 0;
         for (__u32 way = 0; way < ACCOUNT_WAYS; way++) {
                 struct amount amount = {.way = way, .protocol = protocol, .now_nsec = now_nsec};
 
@@ -146,6 +148,7 @@ static __noinline void flush(struct account_socket *socket, __u64 key, __u32 pro
                 book(key ?: ACCOUNT_KEY_KERNEL, &amount);
                 gauge_add(protocol, -amount.bytes);
         }
+        return 0;
 }
 
 /* Makes a process the one that uses the socket. */

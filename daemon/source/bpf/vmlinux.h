@@ -109,3 +109,10 @@ struct bpf_iter__bpf_sk_storage_map {
 };
 
 #pragma clang attribute pop
+
+#define READ_ONCE(variable)      (*(volatile typeof(variable) *) &(variable))
+#define exchange(pointer, value) __sync_lock_test_and_set(pointer, value)
+
+/* Functions of this kind are global: the verifier looks at each once, and not again for each way that leads to
+ * it, which would take seconds. They get pointers that may be NULL and return a number. */
+#define VERIFIED_ONCE __attribute__((noinline))

@@ -53,7 +53,7 @@ static __always_inline void find_headers(struct __sk_buff *skb, struct headers *
 }
 
 /* All headers that each segment of a GSO or GRO packet has. */
-static __noinline __u32 segment_headers(struct __sk_buff *skb) {
+VERIFIED_ONCE __u32 segment_headers(struct __sk_buff *skb) {
         struct headers headers = {};
         __u8 offset = 0;
 
