@@ -248,9 +248,13 @@ class Traffic:
     def pid(self):
         return self.process.pid
 
-    def tell(self, *words):
+    def begin(self, *words):
+        """For what takes two: answer() waits for it."""
         self.process.stdin.write(" ".join(map(str, words)) + "\n")
         self.process.stdin.flush()
+
+    def tell(self, *words):
+        self.begin(*words)
         return self.answer()
 
     def answer(self):

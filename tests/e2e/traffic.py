@@ -10,13 +10,24 @@
   accept NAME LISTENER         takes one connection
   read NAME SIZE               reads until SIZE bytes have come, in datagrams or a stream, or it ends
   fork NAME SIZE               a child, which has all sockets too, writes SIZE bytes; answers its pid when it has exited
+  answer NAME COUNT            takes COUNT datagrams and sends each back to where it came from
+  adopt NAME PID FD            has another process's socket, too, as if it had been inherited or passed
+  fd NAME                      answers its descriptor
+  buffers NAME SEND RECEIVE    sets the sizes of its buffers
+  cycle ADDRESS PORT COUNT RATE  COUNT connections, RATE a second: 100 bytes there and back, closed
+  serve LISTENER COUNT         takes COUNT connections, one by one: 100 bytes there and back, until it is closed
+  thread NAME ADDRESS PORT SIZE  a thread makes a connection and writes SIZE bytes
+  exec PROGRAM NAME            becomes another program, which goes on as this one does, with that socket only
   reset NAME                   closes a connection so that nothing of it stays
   close NAME"""
 
+import ctypes
 import os
 import socket
 import struct
 import sys
+import threading
+import time
 
 SOCKETS = {}
 SO_RCVBUFFORCE = 33  # include/uapi/asm-generic/socket.h
@@ -90,6 +101,59 @@ def fork(name, size):
     return child
 
 
+def answer(name, count):
+    for _ in range(int(count)):
+        SOCKETS[name].sendto(*SOCKETS[name].recvfrom(65536))
+
+
+def adopt(name, pid, number):
+    made = ctypes.CDLL(None, use_errno=True).syscall(438, os.pidfd_open(int(pid)), int(number), 0)  # pidfd_getfd(2)
+    if made < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    SOCKETS[name] = socket.socket(fileno=made)
+
+
+def fd(name):
+    return SOCKETS[name].fileno()
+
+
+def buffers(name, send_size, receive_size):
+    SOCKETS[name].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, int(send_size))
+    SOCKETS[name].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, int(receive_size))
+
+
+def cycle(address, port, count, rate):
+    begin = time.monotonic()
+    for i in range(int(count)):
+        time.sleep(max(0, begin + i / int(rate) - time.monotonic()))  # the pace, not a wait
+        with socket.create_connection((address, int(port))) as made:
+            made.sendall(b"x" * 100)
+            made.recv(100, socket.MSG_WAITALL)
+    return f"{int(count) / (time.monotonic() - begin):.0f}"
+
+
+def serve(listener, count):
+    for _ in range(int(count)):
+        with SOCKETS[listener].accept()[0] as made:
+            made.sendall(made.recv(100, socket.MSG_WAITALL))
+            made.recv(1)
+
+
+def thread(name, address, port, size):
+    def run():
+        connect(name, address, port)
+        write(name, size)
+
+    started = threading.Thread(target=run)
+    started.start()
+    started.join()
+
+
+def execute(program, name):
+    os.set_inheritable(SOCKETS[name].fileno(), True)
+    os.execv(program, [program, __file__, f"{name}={SOCKETS[name].fileno()}"])
+
+
 def reset(name):
     SOCKETS[name].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     close(name)
@@ -100,7 +164,12 @@ def close(name):
 
 
 COMMANDS = {function.__name__: function
-            for function in (udp, connect, send, write, listen, accept, read, fork, reset, close)}
+            for function in (udp, connect, send, write, listen, accept, read, fork, answer, adopt, fd, buffers, cycle,
+                             serve, thread, reset, close)}
+COMMANDS["exec"] = execute
+for argument in sys.argv[1:]:  # after exec
+    SOCKETS[argument.split("=")[0]] = socket.socket(fileno=int(argument.split("=")[1]))
+    print("ok", flush=True)
 
 for line in sys.stdin:
     words = line.split()

@@ -1,0 +1,423 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The counters in the kernel: every byte, to its process, equal to the interface.
+
+A netflowd that counts so sees the whole machine, and this machine may do other things meanwhile. What is compared are
+the processes of a test and the interfaces of the hosts that it made: all that moved there has to be theirs, to the
+byte."""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+from harness import (Daemon, assert_balanced, has_owner, hosts, join, main, Host, private_bus, sh, traffic, until)
+
+V4, V6 = ("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")
+WAYS = ("in", "out")
+
+
+@contextlib.contextmanager
+def daemon_with_bpf(build, *options, command=()):
+    """A netflowd outside of all test hosts."""
+    with private_bus() as bus:
+        process = subprocess.Popen([*command, f"{build}/netflowd", "--backend", "bpf", *options], text=True,
+                                   stderr=subprocess.PIPE,
+                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
+        daemon = Daemon(build, bus, process)
+        try:
+            until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
+            assert process.poll() is None, process.stderr.read()
+            yield daemon
+            daemon.stop()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            process.stderr.close()
+
+
+@contextlib.contextmanager
+def wire(count=2):
+    """Hosts whose interfaces count what would be on a real wire: a super-packet is cut up before it gets there."""
+    with hosts(count) as made:
+        for host in made:
+            if count == 2:
+                host.sh("ethtool -K v0 tso off gro off")
+        yield made
+
+
+def totals(daemon, pids):
+    """What the daemon has for these processes together."""
+    rows = [row["total"] for row in daemon.rank() if row.get("pid") in pids]
+    return {way: sum(row[way] for row in rows) for way in WAYS}
+
+
+def assert_exactly(daemon, expected):
+    """Each process (or several together) has just these bytes: {pids: {"in": …, "out": …}}. It is read once a second;
+    what comes up to the truth must stay there with the next read."""
+    expected = {key if isinstance(key, tuple) else (key,): value for key, value in expected.items()}
+    got = {}
+
+    def equal():
+        got.clear()
+        got.update({key: totals(daemon, key) for key in expected})
+        return got == expected
+
+    def next_read(before):
+        return until(lambda: (now := daemon.status()["PacketsReceived"]) != before and now, "another read")
+
+    try:
+        until(equal, "the truth", deadline=8)
+    except AssertionError as error:
+        raise AssertionError(f"{got}, but it was {expected}") from error
+    seen = daemon.status()["PacketsReceived"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as noise:  # something to be read
+        noise.sendto(b"x", ("127.0.0.1", 9))
+        next_read(seen)
+    assert equal(), f"{got}, but it was {expected}"
+
+
+def moved(host, before=None):
+    """What its interface has counted, since before."""
+    now = host.counters("v0")
+    return {way: now[way] - (before[way] if before else 0) for way in WAYS}
+
+
+def assert_books(daemon):
+    """In balance, however much is going on: both answers must be from the same read."""
+    def same_read():
+        ledger = daemon.ledger()
+        rows = sum(row["total"]["in"] + row["total"]["out"] for row in daemon.rank())
+        return ledger == daemon.ledger() and (ledger, rows)
+
+    ledger, rows = until(same_read, "a ledger twice the same")
+    assert ledger["seen"] == sum(value for key, value in ledger.items() if key.startswith(("attributed", "unatt"))), ledger
+    assert rows == ledger["attributed"], (rows, ledger)
+    assert ledger["unattributed-overflow"] == 0, ledger
+    return ledger
+
+
+# --- the loads that other tools cannot count ---------------------------------------------------------------------
+
+NGINX = """daemon off; worker_processes 2; pid {0}/pid; error_log stderr; events {{}}
+http {{ access_log off; keepalive_timeout 0; client_body_temp_path {0}/a; proxy_temp_path {0}/b;
+fastcgi_temp_path {0}/c; uwsgi_temp_path {0}/d; scgi_temp_path {0}/e;
+server {{ listen 80; listen [::]:80; root {0}; }} }}"""
+
+
+@contextlib.contextmanager
+def nginx(host, size):
+    """A master and two workers that share its listening socket; gives their pids, the master's first."""
+    with tempfile.TemporaryDirectory(prefix="netflowd-") as directory:
+        os.chmod(directory, 0o755)
+        pathlib.Path(directory, "conf").write_text("user root; " + NGINX.format(directory), encoding="utf-8")
+        pathlib.Path(directory, "file").write_bytes(b"x" * size)
+        with host.start(["nginx", "-c", f"{directory}/conf"]) as master:
+            until(lambda: host.sh("ss -Htln sport = 80").strip(), "a listener")
+            children = f"/proc/{master.pid}/task/{master.pid}/children"
+            until(lambda: len(pathlib.Path(children).read_text("ascii").split()) == 2, "two workers")
+            yield master.pid, *map(int, pathlib.Path(children).read_text("ascii").split())
+
+
+def test_one_shot_curl(build):
+    """A process for each request, over as it began: each has its bytes, and its name."""
+    count = 300
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), nginx(b, 20000) as (master, *workers):
+        before = {row.get("pid") for row in daemon.rank() if row.get("name") == "curl"}
+        for i in range(0, count, 50):
+            a.sh("for i in $(seq 50); do "
+                 f"curl -s -o /dev/null http://{('10.9.0.2', '[fd09::2]')[i % 100 // 50]}/file; done")
+        until(lambda: sum(row.get("name") == "curl" for row in daemon.rank()) >= count + len(before), "all curls")
+        rows = [row for row in daemon.rank() if row.get("name") == "curl" and row.get("pid") not in before]
+        assert_exactly(daemon, {tuple(row["pid"] for row in rows): moved(a), tuple(workers): moved(b),
+                                master: {"in": 0, "out": 0}})
+        for row in rows:
+            assert row["total"]["in"] > 20000 and row["total"]["in"] < 23000, row
+            assert row["state"] == "exited" and row["uid"] == 0 and row["start_time_usec"] > 0, row
+        assert len(rows) == count, len(rows)
+        assert_books(daemon)
+
+
+def test_connections(build):
+    """One process on either side, a thousand connections a second, each closed at once."""
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(a) as client, traffic(b) as server:
+        server.tell("listen", "l", "::", 8000)
+        server.begin("serve", "l", 3000)
+        rate = client.tell("cycle", V4[1], 8000, 3000, 1000)
+        server.answer()
+        assert_exactly(daemon, {client.pid: moved(a), server.pid: moved(b)})
+        assert_books(daemon)
+        return f"{rate} connections a second"
+
+
+def test_one_shot_udp(build):
+    """A process for each question, of one datagram, and an answer."""
+    count = 200
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(b) as server:
+        server.tell("udp", "s", "::", 7000)
+        server.begin("answer", "s", count)
+        with a.start(["bash", "-c", f"for ((i = 0; i < {count}; i++)); do bash -c 'exec -a query bash -c \"exec "
+                                    "3<>/dev/udp/10.9.0.2/7000; printf question >&3; head -c 8 <&3 >/dev/null\"'; done"],
+                     ) as shell:
+            assert shell.wait(60) == 0
+        server.answer()
+        counted = moved(a)
+        assert_exactly(daemon, {server.pid: moved(b)})
+        rows = {row["pid"]: row["total"] for row in daemon.rank()
+                if row.get("name") == "bash" and (row["total"]["in"], row["total"]["out"]) == (36, 36)}
+        assert len(rows) == count, len(rows)
+        assert counted == {"in": 36 * count, "out": 36 * count}, counted
+        assert_books(daemon)
+
+
+def test_wrk(build):
+    """As fast as it goes, a connection for each request: the workers have it all, and their master, whose listening
+    socket it is, nothing."""
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), nginx(b, 200) as (master, *workers):
+        with a.start(["wrk", "-t1", "-c20", "-d3s", "-H", "Connection: close", "http://10.9.0.2/file"],
+                     stdout=subprocess.PIPE) as client:
+            output = client.communicate()[0]
+            assert client.returncode == 0
+        assert_exactly(daemon, {client.pid: moved(a), tuple(workers): moved(b), master: {"in": 0, "out": 0}})
+        assert_books(daemon)
+        return next(line for line in output.splitlines() if "Requests/sec" in line)
+
+
+def test_container(build):
+    """Behind address translation: the host in between forwards, and counts nothing twice."""
+    with daemon_with_bpf(build) as daemon, wire() as (a, b):
+        inside = Host(a.name + "c")
+        sh(["ip", "netns", "add", inside.name])
+        try:
+            a.sh("sysctl -qw net.ipv4.ip_forward=1; "
+                 f"ip link add c0 type veth peer name v0 netns {inside.name}; ip link set c0 addrgenmode none; "
+                 "ip addr add 10.8.0.1/24 dev c0; ip link set c0 up; ethtool -K c0 tso off gro off; "
+                 "nft 'table ip nat { chain post { type nat hook postrouting priority 100; "
+                 "oifname v0 masquerade; }; }'")
+            inside.sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1; ethtool -K v0 tso off gro off; "
+                      "ip addr add 10.8.0.2/24 dev v0; ip link set v0 up; ip route add default via 10.8.0.1")
+            with traffic(inside) as client, traffic(b) as server:
+                server.tell("listen", "l", "0.0.0.0", 8000)
+                client.tell("connect", "c", V4[1], 8000)
+                server.tell("accept", "s", "l")
+                client.tell("write", "c", 500000)
+                server.tell("read", "s", 500000)
+                server.tell("write", "s", 200000)
+                client.tell("read", "c", 200000)
+                counted = moved(b)
+                assert_exactly(daemon, {client.pid: {"in": counted["out"], "out": counted["in"]}, server.pid: counted})
+                assert counted["in"] > 500000
+        finally:
+            sh(["ip", "netns", "del", inside.name])
+
+
+# --- whose socket it is ------------------------------------------------------------------------------------------
+
+def talk(client, server, name, size):
+    """Both ways over a connection that is there."""
+    client.tell("write", "c", size)
+    server.tell("read", name, size)
+    server.tell("write", name, size // 2)
+    client.tell("read", "c", size // 2)
+
+
+def test_old_sockets(build):
+    """All that was there before: connections, listeners, what was not accepted yet, sockets for datagrams."""
+    with wire() as (a, b), traffic(a) as client, traffic(b) as server, traffic(b) as other:
+        server.tell("listen", "l", "::", 8000)
+        client.tell("connect", "c", V4[1], 8000)
+        server.tell("accept", "s", "l")
+        talk(client, server, "s", 1000)
+        client.tell("connect", "d", V6[1], 8000)  # stays in the queue
+        other.tell("udp", "u", "::", 7000)
+        client.tell("udp", "e", "0.0.0.0", 0)
+        before = a.counters("v0"), b.counters("v0")
+        with daemon_with_bpf(build) as daemon:
+            talk(client, server, "s", 50000)
+            server.tell("accept", "t", "l")
+            client.tell("write", "d", 70000)
+            server.tell("read", "t", 70000)
+            tcp = moved(b, before[1])
+            client.tell("send", "e", V4[1], 7000, 10, 500)
+            other.tell("read", "u", 5000)
+            assert_exactly(daemon, {client.pid: moved(a, before[0]), server.pid: tcp,
+                                    other.pid: {"in": 5280, "out": 0}})
+
+
+def worker_has(build, accept):
+    """A server made of two: who listens has nothing, who serves has it all."""
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(a) as client, traffic(b) as master, \
+            traffic(b) as worker:
+        master.tell("listen", "l", "::", 8000)
+        accept(client, master, worker)
+        talk(client, worker, "s", 30000)
+        client.tell("close", "c")
+        worker.tell("read", "s", 1)
+        worker.tell("close", "s")
+        assert_exactly(daemon, {client.pid: moved(a), worker.pid: moved(b), master.pid: {"in": 0, "out": 0}})
+        assert_books(daemon)
+
+
+def test_preforked(build):
+    """The listening socket is inherited, and the worker accepts."""
+    def accept(client, master, worker):
+        worker.tell("adopt", "l", master.pid, master.tell("fd", "l"))
+        client.tell("connect", "c", V4[1], 8000)
+        worker.tell("accept", "s", "l")
+
+    worker_has(build, accept)
+
+
+def test_passed(build):
+    """The master accepts, and passes the connection on without having used it; there is data in it already."""
+    def accept(client, master, worker):
+        client.tell("connect", "c", V6[1], 8000)
+        client.tell("write", "c", 5000)
+        master.tell("accept", "m", "l")
+        worker.tell("adopt", "s", master.pid, master.tell("fd", "m"))
+        worker.tell("read", "s", 5000)
+        master.tell("close", "m")
+
+    worker_has(build, accept)
+
+
+def test_passed_on(build):
+    """A connection in use changes hands: up to there it was the one's, from there on it is the other's, also where
+    that one only reads."""
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(a) as client, traffic(b) as one, \
+            traffic(b) as two:
+        one.tell("listen", "l", "::", 8000)
+        client.tell("connect", "c", V4[1], 8000)
+        one.tell("accept", "s", "l")
+        talk(client, one, "s", 20000)
+        ones = moved(b)
+        assert_exactly(daemon, {client.pid: moved(a), one.pid: ones, two.pid: {"in": 0, "out": 0}})
+        two.tell("adopt", "s", one.pid, one.tell("fd", "s"))
+        client.tell("write", "c", 1)  # whose this is is told by who reads it: it came before
+        two.tell("read", "s", 1)
+        between = moved(b)
+        client.tell("write", "c", 40000)
+        two.tell("read", "s", 40000)
+        rest = moved(b, between)
+        until(lambda: totals(daemon, (two.pid,))["in"] >= rest["in"], "what the other one read")
+        got, first = totals(daemon, (two.pid,)), totals(daemon, (one.pid,))
+        everything = moved(b)
+        assert {way: got[way] + first[way] for way in WAYS} == everything, (got, first, everything)
+        assert first["in"] - ones["in"] <= 53, (first, ones)  # that one packet
+        assert_exactly(daemon, {client.pid: moved(a)})
+
+
+def test_activated(build):
+    """As a manager of services does it: it makes and binds the socket, another process serves. Datagrams that came
+    before that one was there are its own, too."""
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(a) as client, traffic(b) as manager, \
+            traffic(b) as service:
+        manager.tell("udp", "u", "::", 7000)
+        client.tell("udp", "c", "0.0.0.0", 0)
+        client.tell("send", "c", V4[1], 7000, 3, 100)
+        service.tell("adopt", "u", manager.pid, manager.tell("fd", "u"))
+        service.tell("answer", "u", 3)
+        assert_exactly(daemon, {client.pid: moved(a), service.pid: moved(b), manager.pid: {"in": 0, "out": 0}})
+
+
+def test_udp_peers(build):
+    """One socket, many peers, IPv4 and IPv6."""
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(a) as client, traffic(b) as server:
+        server.tell("udp", "s", "::", 7000)
+        for i in range(40):
+            client.tell("udp", f"c{i}", "::" if i % 2 else "0.0.0.0", 0)
+            client.tell("send", f"c{i}", (V4, V6)[i % 2][1], 7000, 5, 200)
+        server.tell("answer", "s", 200)
+        assert_exactly(daemon, {client.pid: moved(a), server.pid: moved(b)})
+
+
+def test_udp_receiver(build):
+    """One that only receives, by the way that no program sees: it is taken for whose socket it is, a moment later."""
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(a) as client, traffic(b) as server:
+        server.tell("udp", "s", "0.0.0.0", 7000)
+        client.tell("udp", "c", "0.0.0.0", 0)
+        client.tell("send", "c", V4[1], 7000, 20, 500)
+        server.tell("read", "s", 10000)
+        assert_exactly(daemon, {client.pid: moved(a), server.pid: moved(b)})
+        assert_books(daemon)
+
+
+def test_exec(build):
+    """A socket lives on through exec: the process is the same, its name is new."""
+    with tempfile.TemporaryDirectory(prefix="netflowd-") as directory, daemon_with_bpf(build) as daemon, \
+            wire() as (a, b), traffic(a) as client, traffic(b) as server:
+        os.symlink(sys.executable, f"{directory}/renamed")
+        server.tell("listen", "l", "::", 8000)
+        client.tell("connect", "c", V4[1], 8000)
+        server.tell("accept", "s", "l")
+        talk(client, server, "s", 10000)
+        client.tell("exec", f"{directory}/renamed", "c")
+        talk(client, server, "s", 10000)
+        assert_exactly(daemon, {client.pid: moved(a), server.pid: moved(b)})
+        assert daemon.row(client.pid)["name"] == "renamed"
+
+
+def test_exit_before_close(build):
+    """It exits with most of its bytes still in the kernel, which sends them as the other side reads."""
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(b) as server:
+        server.tell("listen", "l", "::", 8000)
+        server.tell("buffers", "l", 4096, 4096)
+        with traffic(a) as client:
+            client.tell("connect", "c", V4[1], 8000)
+            client.tell("buffers", "c", 400000, 4096)
+            server.tell("accept", "s", "l")
+            client.tell("write", "c", 300000)
+        until(lambda: client.process.poll() is not None, "its exit")
+        sent = a.counters("v0")["out"]
+        assert sent < 200000, "it was all sent before"
+        until(lambda: (daemon.row(client.pid) or {}).get("state") == "exited", "an exit in the rank")
+        server.tell("read", "s", 300001)
+        server.tell("close", "s")
+        assert_exactly(daemon, {client.pid: moved(a), server.pid: moved(b)})
+        return f"{moved(a)['out'] - sent} bytes after its exit"
+
+
+def test_thread(build):
+    """A thread's traffic is its process's."""
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(a) as client, traffic(b) as server:
+        server.tell("listen", "l", "::", 8000)
+        client.tell("thread", "c", V4[1], 8000, 5000)
+        server.tell("accept", "s", "l")
+        server.tell("read", "s", 5000)
+        assert_exactly(daemon, {client.pid: moved(a), server.pid: moved(b)})
+        assert daemon.row(client.pid)["name"].startswith("python"), daemon.row(client.pid)
+
+
+def test_never_accepted(build):
+    """A connection that its server never takes is the listener's."""
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(a) as client, traffic(b) as server:
+        server.tell("listen", "l", "::", 8000)
+        client.tell("connect", "c", V4[1], 8000)
+        client.tell("write", "c", 1000)
+        client.tell("reset", "c")
+        assert_exactly(daemon, {client.pid: moved(a), server.pid: moved(b)})
+
+
+def test_loopback(build):
+    """Out of the one, in to the other."""
+    with daemon_with_bpf(build) as daemon, wire(1) as (a,), traffic(a) as client, traffic(a) as server:
+        a.sh("ethtool -K lo tso off gro off 2>/dev/null || true; ip link set lo mtu 1500 gso_max_segs 1")
+        server.tell("listen", "l", "::", 8000)
+        client.tell("connect", "c", "127.0.0.1", 8000)
+        server.tell("accept", "s", "l")
+        talk(client, server, "s", 100000)
+        counted = a.counters("lo")
+        assert_exactly(daemon, {(client.pid, server.pid): counted})
+        one, two = totals(daemon, (client.pid,)), totals(daemon, (server.pid,))
+        assert (one["in"], one["out"]) == (two["out"], two["in"]), (one, two)
+
+
+main([test_one_shot_curl, test_connections, test_one_shot_udp, test_wrk, test_container, test_old_sockets, test_preforked,
+      test_passed, test_passed_on, test_activated, test_udp_peers, test_udp_receiver, test_exec, test_exit_before_close,
+      test_thread, test_never_accepted, test_loopback])
