@@ -48,8 +48,8 @@ daemon_libs := $(shell pkg-config --libs libpcap libsystemd json-c libmnl libxxh
 client_libs := $(shell pkg-config --libs libsystemd json-c smartcols 2>/dev/null) -lm
 
 # All of the daemon but main.c is one library: tests and fuzzers link exactly what ships. The client likewise.
-bpf_sources  := $(wildcard daemon/source/bpf_*.c)
-not_built    := $(if $(filter 1,$(BPF)),$(filter %-fallback.c,$(bpf_sources)),$(filter-out %-fallback.c,$(bpf_sources)))
+not_built    := $(if $(filter 1,$(BPF)),daemon/source/bpf_source-fallback.c,\
+                  daemon/source/bpf_source.c daemon/source/bpf_programs.c)
 sources_in   = $(sort $(filter-out %/main.c $(not_built),$(wildcard $(1)/*.c $(1)/*/*.c)))
 objects      = $(patsubst %.c,$(BUILD)/%.o,$(1))
 shared_objs := $(call objects,$(wildcard dbus/*.c))

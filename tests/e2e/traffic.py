@@ -14,6 +14,7 @@
   adopt NAME PID FD            has another process's socket, too, as if it had been inherited or passed
   fd NAME                      answers its descriptor
   buffers NAME SEND RECEIVE    sets the sizes of its buffers
+  options NAME                 what it sends has IPv4 options, or an IPv6 destination options header
   cycle ADDRESS PORT COUNT RATE  COUNT connections, RATE a second: 100 bytes there and back, closed
   serve LISTENER COUNT         takes COUNT connections, one by one: 100 bytes there and back, until it is closed
   thread NAME ADDRESS PORT SIZE  a thread makes a connection and writes SIZE bytes
@@ -122,6 +123,13 @@ def buffers(name, send_size, receive_size):
     SOCKETS[name].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, int(receive_size))
 
 
+def options(name):
+    if SOCKETS[name].family == socket.AF_INET6:
+        SOCKETS[name].setsockopt(socket.IPPROTO_IPV6, 59, bytes([0, 0, 1, 4, 0, 0, 0, 0]))  # IPV6_DSTOPTS: padding
+    else:
+        SOCKETS[name].setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, b"\x01" * 8)  # no operation
+
+
 def cycle(address, port, count, rate):
     begin = time.monotonic()
     for i in range(int(count)):
@@ -164,7 +172,7 @@ def close(name):
 
 
 COMMANDS = {function.__name__: function
-            for function in (udp, connect, send, write, listen, accept, read, fork, answer, adopt, fd, buffers, cycle,
+            for function in (udp, connect, send, write, listen, accept, read, fork, answer, adopt, fd, buffers, options, cycle,
                              serve, thread, reset, close)}
 COMMANDS["exec"] = execute
 for argument in sys.argv[1:]:  # after exec

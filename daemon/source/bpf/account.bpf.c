@@ -22,16 +22,6 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 /* A cgroup program lets pass (1) or drops (0). Nothing is ever dropped on our account. */
 #define PASS 1
 
-/* The kernel's own pointer behind one that the verifier only lets go to certain helpers. It is read back from
- * the stack as a number, which bpf_probe_read_kernel() takes. */
-static __always_inline void *kernel_pointer(void *pointer) {
-        void *stored = pointer;
-        __u64 number = 0;
-
-        bpf_probe_read_kernel(&number, sizeof(number), &stored);
-        return (void *) number;
-}
-
 /* The storage of a socket that was there before us, or is one of the kernel's. */
 static __noinline struct account_socket *socket_add(struct bpf_sock *sk) {
         struct account_socket new = {};
@@ -148,14 +138,15 @@ static __always_inline int count(struct __sk_buff *skb, bool out) {
                 .protocol = ACCOUNT_OTHER,
         };
 
-        wire_length(skb, &amount.bytes, &amount.packets);
         if (sk)
                 sk = bpf_sk_fullsock(sk);
+        if (sk)
+                amount.protocol = protocol_of(sk->protocol);
+        wire_length(skb, amount.protocol == ACCOUNT_TCP, out, &amount.bytes, &amount.packets);
         if (!sk) {
                 book(ACCOUNT_KEY_KERNEL, &amount);
                 return PASS;
         }
-        amount.protocol = protocol_of(sk->protocol);
         count_on(skb, sk, out, &amount);
         return PASS;
 }

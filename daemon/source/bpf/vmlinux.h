@@ -89,6 +89,34 @@ struct tcp_sock {
         struct inet_connection_sock inet_conn;
 };
 
+/* linux/skbuff.h, net/dst.h, net/route.h, net/ip.h, linux/ipv6.h */
+struct net_device {
+        unsigned int mtu;
+};
+
+struct dst_entry {
+        struct net_device *dev;
+        unsigned long _metrics; /* a pointer to RTAX_MAX numbers, with flags in its last bits */
+};
+
+struct rtable {
+        struct dst_entry dst;
+        __u32 rt_pmtu : 31; /* 0: no other than the route's or the device's */
+};
+
+struct sk_buff {
+        unsigned long _skb_refdst; /* a pointer to its dst_entry, with flags in its last bits */
+        char cb[48];               /* inet_skb_parm, inet6_skb_parm while it is in the IP layer */
+};
+
+struct inet_skb_parm {
+        __u16 frag_max_size; /* the longest fragment that it was put together from; 0: none */
+};
+
+struct inet6_skb_parm {
+        __u16 frag_max_size;
+};
+
 /* Contexts of iterators, kernel/bpf/task_iter.c and net/core/bpf_sk_storage.c */
 struct file;
 struct bpf_map;
