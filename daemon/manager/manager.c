@@ -341,15 +341,9 @@ static void give_back_large_memory(void) {
         (void) mallopt(M_MMAP_THRESHOLD, 128 << 10);
 }
 
-/* For programs in the kernel that count, and that see which task it is. */
-static bool have_bpf_capabilities(void) {
-        return have_capability(CAP_SYS_ADMIN) ||
-               (have_capability(CAP_BPF) && have_capability(CAP_PERFMON) && have_capability(CAP_NET_ADMIN));
-}
-
 static bool check_capabilities(const struct manager *manager) {
         const char *backend = manager->config->config->backend;
-        bool bpf = strcmp(backend, "pcap") != 0 && have_bpf_capabilities();
+        bool bpf = strcmp(backend, "pcap") != 0 && !missing_bpf_capability();
         bool pcap = strcmp(backend, "bpf") != 0 && have_capability(CAP_NET_RAW);
 
         if (bpf || pcap)

@@ -13,6 +13,7 @@
 /* Written by bpftool while building. */
 #include <account.skel.h>
 
+#include "util/capability.h"
 #include "util/clock.h"
 #include "util/file.h"
 
@@ -80,8 +81,11 @@ static int open_root_cgroup(struct source_error *ret_error) {
 }
 
 static int check_kernel(struct source_error *ret_error) {
+        const char *missing = missing_bpf_capability();
         struct stat status;
 
+        if (missing)
+                return say(ret_error, -EPERM, "%s is missing", missing);
         if (access(KERNEL_BTF, R_OK) < 0)
                 return say(ret_error, -ENOENT, "the kernel does not describe its types: %s: %s", KERNEL_BTF,
                            strerror(errno));

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import pathlib
-import signal
+import shutil
 import socket
 import subprocess
 import sys
@@ -465,7 +465,95 @@ def test_loopback(build):
         assert (one["in"], one["out"]) == (two["out"], two["in"]), (one, two)
 
 
+# --- that it loads, or why not -----------------------------------------------------------------------------------
+
+CAPABILITIES = ("bpf", "perfmon", "net_admin")
+
+
+@contextlib.contextmanager
+def daemon_with(build, *capabilities):
+    """A netflowd that chooses by itself, of a user who has nothing but these."""
+    only = ",".join(["-all", *("+" + name for name in capabilities)])
+    with private_bus() as bus, tempfile.TemporaryDirectory(prefix="netflowd-") as directory:
+        os.chmod(directory, 0o755)
+        for name in ("netflowd", "netflowctl"):  # where that user may look
+            shutil.copy(f"{build}/{name}", directory)
+        process = subprocess.Popen(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", only,
+                                    "--ambient-caps", only, "--bounding-set", only, f"{directory}/netflowd"],
+                                   text=True, stderr=subprocess.PIPE,
+                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
+        daemon = Daemon(build, bus, process)
+        try:
+            until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
+            yield daemon
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.communicate()
+
+
+def attached():
+    """Every program and link of the machine."""
+    return {kind: {entry["id"] for entry in json.loads(sh(["bpftool", "-j", kind, "list"]) or "[]")}
+            for kind in ("prog", "link", "map")}
+
+
+def test_three_capabilities(build):
+    """Those for programs, for what they read and for where they are attached: without root, and counting."""
+    with daemon_with(build, *CAPABILITIES) as daemon, wire() as (a, b), traffic(a) as client, traffic(b) as server:
+        assert daemon.process.poll() is None, daemon.process.stderr.read()
+        status = daemon.status()
+        assert (status["Backend"], status["BackendReason"]) == ("bpf", ""), status
+        server.tell("listen", "l", "::", 8000)
+        client.tell("connect", "c", V4[1], 8000)
+        server.tell("accept", "s", "l")
+        talk(client, server, "s", 10000)
+        assert_exactly(daemon, {client.pid: moved(a), server.pid: moved(b)})
+
+
+def test_falls_back(build):
+    """Without one of them: packets, and status says what was tried and what came of it."""
+    for missing in CAPABILITIES:
+        with daemon_with(build, "net_raw", *(name for name in CAPABILITIES if name != missing)) as daemon:
+            status = daemon.status()
+            assert status["Backend"] == "pcap", status
+            assert status["BackendReason"].startswith("bpf: "), status
+            assert "CAP_" + missing.upper() in status["BackendReason"], status
+            assert f"Backend: pcap ({status['BackendReason']})" in daemon.ctl("status").stdout
+    with daemon_with(build) as daemon:
+        assert daemon.process.wait() == 77
+        assert "CAP_BPF" in daemon.process.stderr.read()
+
+
+def test_killed(build):
+    """Whatever ends it, nothing of it stays in the kernel."""
+    with private_bus() as bus:
+        before = attached()
+        process = subprocess.Popen([f"{build}/netflowd", "--backend", "bpf"],
+                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
+        daemon = Daemon(build, bus, process)
+        until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
+        own = {kind: ids - before[kind] for kind, ids in attached().items()}
+        assert all(len(ids) >= (1 if kind == "map" else 15) for kind, ids in own.items()), own
+        process.kill()
+        process.wait()
+        until(lambda: not any(attached()[kind] & ids for kind, ids in own.items()), "nothing left")
+
+
+def test_two_daemons(build):
+    """Each counts everything, and neither is in the other's way."""
+    with daemon_with_bpf(build) as one, daemon_with_bpf(build) as two, wire() as (a, b), traffic(a) as client, \
+            traffic(b) as server:
+        server.tell("listen", "l", "::", 8000)
+        client.tell("connect", "c", V4[1], 8000)
+        server.tell("accept", "s", "l")
+        talk(client, server, "s", 10000)
+        for daemon in (one, two):
+            assert_exactly(daemon, {client.pid: moved(a), server.pid: moved(b)})
+
+
 main([test_one_shot_curl, test_connections, test_one_shot_udp, test_wrk, test_container, test_fragments, test_headers,
       test_old_sockets, test_preforked,
       test_passed, test_passed_on, test_activated, test_udp_peers, test_udp_receiver, test_exec, test_exit_before_close,
-      test_thread, test_never_accepted, test_loopback])
+      test_thread, test_never_accepted, test_loopback, test_three_capabilities, test_falls_back, test_killed,
+      test_two_daemons])
