@@ -29,6 +29,10 @@
 #define PROCESS_BYTES  (9000u + 9000u)
 #define VALUE_BYTES    7500u
 
+/* In the kernel's table, and what was read of it before. The memory is ours there, too: bpf maps are charged to
+ * who makes them. The bpf source has no flows, so that this is in place of theirs. */
+#define KERNEL_PROCESS_BYTES 1500u
+
 /* Programs, libraries, buffers. */
 #define OTHER_BYTES (6u << 20)
 
@@ -51,6 +55,8 @@ void engine_config_fit(struct engine_config *config, uint64_t memory_bytes) {
         struct process_limits *processes = &limits->processes;
 
         limits->max_flows = fit(budget, FLOWS_SHARE, FLOW_BYTES, 256, limits->max_flows);
+        config->max_kernel_processes =
+                fit(budget, FLOWS_SHARE, KERNEL_PROCESS_BYTES, 64, config->max_kernel_processes);
         limits->max_values = fit(budget, VALUES_SHARE, VALUE_BYTES, 64, limits->max_values);
         limits->max_fragments = fit(budget, FRAGMENTS_SHARE, FRAGMENT_BYTES, 64, limits->max_fragments);
         config->max_sockets = fit(budget, SOCKETS_SHARE, SOCKET_BYTES, 256, config->max_sockets);
