@@ -83,18 +83,16 @@ static __always_inline void describe(struct account_process *process, struct tas
         take_name(process, task);
 }
 
-/* The entry of a process, made where it is not there yet, and named when the process itself is what runs
- * now. */
-static __noinline struct account_process *process_get(__u64 key) {
-        struct account_process *process = bpf_map_lookup_elem(&processes, &key);
+/* Makes the entry of a process where it is not there yet, and names it when the process itself is what runs
+ * now. Returns NULL when there is no room. */
+static __noinline struct account_process *process_add(__u64 key) {
+        struct account_process *process;
         struct task_struct *task;
 
-        if (!process) {
-                bpf_map_update_elem(&processes, &key, &no_process, BPF_NOEXIST);
-                process = bpf_map_lookup_elem(&processes, &key);
-        }
-        if (!process || process->name[0])
-                return process;
+        bpf_map_update_elem(&processes, &key, &no_process, BPF_NOEXIST);
+        process = bpf_map_lookup_elem(&processes, &key);
+        if (!process)
+                return NULL;
         task = bpf_get_current_task_btf();
         if (owner_of_task(task, 0) == key)
                 describe(process, task);
@@ -115,7 +113,9 @@ VERIFIED_ONCE int book(__u64 key, const struct amount *amount) {
         if (!amount)
                 return 0;
         cell = ACCOUNT_CELL(amount->protocol, amount->way);
-        process = process_get(key);
+        process = bpf_map_lookup_elem(&processes, &key);
+        if (!process || (process->name[0] == '\0' && (key & ACCOUNT_STATE_MASK) == 0))
+                process = process_add(key);
         if (!process) {
                 key = ACCOUNT_KEY_OVERFLOW;
                 process = bpf_map_lookup_elem(&processes, &key);
