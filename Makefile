@@ -76,7 +76,7 @@ help:
 	@echo 'make install         into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX);  make uninstall takes it out again'
 	@echo 'make introspection   write dbus/org.netflowd1.Manager.xml and the page's anew from the vtable'
 	@echo 'make clean           remove $(BUILD)/'
-	@echo 'Settings: BUILD= CC= CFLAGS= SANITIZE=address,undefined WERROR=1 DESTDIR= PREFIX='
+	@echo 'Settings: BUILD= CC= BPF=0 CFLAGS= SANITIZE=address,undefined WERROR=1 DESTDIR= PREFIX='
 
 # --- settings are stamped: a changed flag rebuilds what it touches -------------------------------------------
 $(BUILD)/settings: FORCE
