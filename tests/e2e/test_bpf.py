@@ -441,6 +441,24 @@ def test_thread(build):
         assert daemon.row(client.pid)["name"].startswith("python"), daemon.row(client.pid)
 
 
+def test_io_uring(build):
+    """Threads that the kernel makes for a process work for it, and are its own."""
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(b) as server:
+        server.tell("listen", "l", "::", 8000)
+        for kind in ("sqpoll", "async"):
+            before = a.counters("v0")
+            with a.start([f"{build}/tests/tools/uring-talk", kind, V4[1], "8000", "200000"]) as client:
+                server.tell("accept", "s", "l")
+                server.tell("read", "s", 200000)
+                server.tell("write", "s", 200000)
+                assert client.wait(60) == 0
+            server.tell("read", "s", 1)
+            server.tell("close", "s")
+            until(lambda client=client: daemon.row(client.pid), "a row")
+            assert_exactly(daemon, {client.pid: moved(a, before), server.pid: moved(b)})
+            assert daemon.row(client.pid)["name"] == "uring-talk", daemon.row(client.pid)
+
+
 def test_never_accepted(build):
     """A connection that its server never takes is the listener's."""
     with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(a) as client, traffic(b) as server:
@@ -555,5 +573,5 @@ def test_two_daemons(build):
 main([test_one_shot_curl, test_connections, test_one_shot_udp, test_wrk, test_container, test_fragments, test_headers,
       test_old_sockets, test_preforked,
       test_passed, test_passed_on, test_activated, test_udp_peers, test_udp_receiver, test_exec, test_exit_before_close,
-      test_thread, test_never_accepted, test_loopback, test_three_capabilities, test_falls_back, test_killed,
+      test_thread, test_io_uring, test_never_accepted, test_loopback, test_three_capabilities, test_falls_back, test_killed,
       test_two_daemons])

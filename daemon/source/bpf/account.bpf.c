@@ -231,6 +231,30 @@ static __always_inline void connection_addresses(struct bpf_sock *sk, struct acc
         }
 }
 
+/* Before Linux 6.12 no program sees the SYN-ACK of an IPv6 connection leave: there is one for each connection, and
+ * how long it was is told by the options that were agreed on (tcp_synack_options() of the kernel). */
+static __always_inline void add_unseen_synack(struct bpf_sock *sk, struct account_socket *socket,
+                                              __u32 way) {
+        struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+        struct amount amount = {
+                .bytes = 40 + 20 + 4, /* IPv6 header, TCP header, maximum segment size */
+                .packets = 1,
+                .way = way | ACCOUNT_OUT,
+                .protocol = ACCOUNT_TCP,
+                .now_nsec = bpf_ktime_get_ns(),
+        };
+
+        if (!tcp || tcp->fastopen_rsk)
+                return;
+        if (BPF_CORE_READ_BITFIELD(tcp, rx_opt.tstamp_ok))
+                amount.bytes += 12; /* with the flag for SACK in its padding */
+        else if (BPF_CORE_READ_BITFIELD(tcp, rx_opt.sack_ok))
+                amount.bytes += 4;
+        if (BPF_CORE_READ_BITFIELD(tcp, rx_opt.wscale_ok))
+                amount.bytes += 4;
+        pend(socket, &amount);
+}
+
 /* What the listening socket has kept for this connection is pending on its own socket from here on. */
 static __always_inline void take_handshake(struct bpf_sock *sk, struct account_socket *socket) {
         struct account_handshake_key key = {.listener = socket->listener, .remote_port = sk->dst_port};
@@ -241,6 +265,8 @@ static __always_inline void take_handshake(struct bpf_sock *sk, struct account_s
         handshake = bpf_map_lookup_elem(&handshakes, &key);
         if (!handshake)
                 return;
+        if (handshake->way & ACCOUNT_IPV6 && handshake->packets[1] == 0)
+                add_unseen_synack(sk, socket, handshake->way);
         for (__u32 out = 0; out < 2; out++) {
                 struct amount amount = {
                         .bytes = exchange(&handshake->bytes[out], 0),

@@ -85,8 +85,17 @@ struct inet_connection_sock {
         struct inet_sock icsk_inet;
 };
 
+/* linux/tcp.h */
+struct tcp_options_received {
+        __u16 tstamp_ok : 1, wscale_ok : 1, sack_ok : 3; /* what both ends want to use */
+};
+
+struct request_sock;
+
 struct tcp_sock {
         struct inet_connection_sock inet_conn;
+        struct tcp_options_received rx_opt;
+        struct request_sock *fastopen_rsk; /* not NULL: a connection by TCP Fast Open */
 };
 
 /* linux/skbuff.h, net/dst.h, net/route.h, net/ip.h, linux/ipv6.h */
