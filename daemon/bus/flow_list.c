@@ -132,6 +132,9 @@ static int make_list(sd_bus_message *call, const struct caller *caller, void *us
                 r = bus_find_process(bus, pid, &process, ret_error);
         if (r < 0)
                 return r;
+        if (!engine_knows_flows(bus->config.engine))
+                return sd_bus_error_set(ret_error, SD_BUS_ERROR_NOT_SUPPORTED,
+                                        "backend bpf counts processes, not flows: that takes backend pcap");
         if (process && !process_is_visible_to(process, caller))
                 return sd_bus_error_setf(ret_error, SD_BUS_ERROR_ACCESS_DENIED,
                                          "the flows of process %u, which is another user's, need %s", pid,

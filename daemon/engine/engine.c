@@ -191,10 +191,20 @@ static void on_sample(const struct sample *sample, void *userdata) {
                 books_enter(engine->books, sample);
 }
 
+/* What the source has kept for an owner to come: none comes any more. */
+static void give_up_pending(struct engine *engine, uint64_t bytes) {
+        const struct sample sample = {
+                .time_usec = clock_usec(CLOCK_REALTIME), .bytes = bytes, .direction = DIRECTION_IN, .keyless = true};
+
+        if (bytes > 0)
+                books_enter_reason(engine->books, &sample, UNATTRIBUTED_NO_PROCESS);
+}
+
 static void close_source(struct engine *engine) {
         struct source_stats stats;
 
         source_stats(engine->source, &stats);
+        give_up_pending(engine, stats.pending);
         engine->earlier.received += stats.received;
         engine->earlier.dropped += stats.dropped;
         engine->earlier.skipped_enslaved += stats.skipped_enslaved;
@@ -304,6 +314,10 @@ int engine_fd(const struct engine *engine) {
 
 bool engine_drained_by_fd(const struct engine *engine) {
         return engine->source && source_knows_owners(engine->source);
+}
+
+bool engine_knows_flows(const struct engine *engine) {
+        return !engine_drained_by_fd(engine);
 }
 
 bool engine_due(const struct engine *engine) {

@@ -87,6 +87,9 @@ int engine_fd(const struct engine *engine);
 bool engine_drained_by_fd(const struct engine *engine);
 bool engine_due(const struct engine *engine);
 
+/* Are there flows in the books? Not where the source counts by process. */
+bool engine_knows_flows(const struct engine *engine);
+
 /* Do flows wait to be settled? Then engine_drain() is to be called soon even when no packets come. */
 bool engine_pending(const struct engine *engine);
 

@@ -100,6 +100,12 @@ static int bpf_source_open(const struct source_config *config, void **ret_state,
         (void) snprintf(ret_error->text, sizeof(ret_error->text), "out of memory");
         if (!source)
                 return -ENOMEM;
+        source->timer = -1;
+        if (config->filter) {
+                (void) snprintf(ret_error->text, sizeof(ret_error->text),
+                                "a filter needs packets, which backend bpf does not look at");
+                return -EINVAL;
+        }
         source->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
         if (source->timer < 0) {
                 (void) snprintf(ret_error->text, sizeof(ret_error->text), "cannot make a timer: %s",

@@ -336,6 +336,9 @@ int store_start(struct store *store, const struct store_request *request, uint64
         uint64_t now = clock_usec(CLOCK_MONOTONIC);
         int r;
 
+        if ((request->process.pid != 0 || request->unit) && !engine_knows_flows(store->engine))
+                return say(ret_error, -EINVAL,
+                           "with backend bpf it is not known whose a packet is: pid and unit need backend pcap");
         if (store->n >= STORE_MAX)
                 return say(ret_error, -EUSERS, "there are as many recordings as there can be");
         recording = calloc(1, sizeof(*recording));

@@ -61,7 +61,7 @@ static void test_only_what_is_new(void **state) {
         assert_int_equal(got.samples[0].direction, DIRECTION_OUT);
         assert_int_equal(got.samples[0].key.protocol, IPPROTO_TCP);
         assert_true(flow_key_is_ipv4(&got.samples[0].key));
-        assert_false(got.samples[0].loopback);
+        assert_int_equal(got.samples[0].ifindex, 0);
         assert_false(got.samples[0].keyless);
 
         add(&process, 1, ACCOUNT_TCP, ACCOUNT_OUT, 30, 1);
@@ -112,7 +112,7 @@ static void test_name_not_ended(void **state) {
 
 /* Every cell is one of direction, protocol, IP version and loopback, and no two are the same. */
 static void test_every_cell(void **state) {
-        static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_RAW};
+        static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, 0};
         struct account_process process = {};
         struct got got = {};
 
@@ -129,7 +129,7 @@ static void test_every_cell(void **state) {
                 assert_int_equal(sample->key.protocol, protocols[cell / ACCOUNT_WAYS]);
                 assert_int_equal(sample->direction == DIRECTION_OUT, (way & ACCOUNT_OUT) != 0);
                 assert_int_equal(flow_key_is_ipv4(&sample->key), (way & ACCOUNT_IPV6) == 0);
-                assert_int_equal(sample->loopback, (way & ACCOUNT_LOOPBACK) != 0);
+                assert_int_equal(sample->ifindex, way & ACCOUNT_LOOPBACK ? 1 : 0);
         }
 }
 
