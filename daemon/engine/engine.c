@@ -160,6 +160,14 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine,
         return 0;
 }
 
+int engine_new_beside(const struct engine *engine, struct engine **ret_beside, struct source_error *ret_error) {
+        struct engine_config config = engine->config;
+
+        config.backend = "pcap";
+        config.filter = NULL;
+        return engine_new(&config, ret_beside, ret_error);
+}
+
 void engine_free(struct engine *engine) {
         if (!engine)
                 return;

@@ -44,6 +44,10 @@ struct engine;
  */
 int engine_new(const struct engine_config *config, struct engine **ret_engine,
                struct source_error *ret_error);
+
+/* Another engine beside one that knows no flows: on the same host, for packets, with books of its own that nobody
+ * else sees. Returns as engine_new(). The first outlives it. */
+int engine_new_beside(const struct engine *engine, struct engine **ret_beside, struct source_error *ret_error);
 void engine_free(struct engine *engine);
 DEFINE_CLEANUP(struct engine *, engine_free)
 

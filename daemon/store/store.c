@@ -43,6 +43,8 @@ struct recording {
 
 struct store {
         struct engine *engine;
+        struct engine *beside; /* reads whose packets are, where that engine does not; NULL: nobody asks */
+        uint64_t ticked_usec;  /* when that was last done, CLOCK_MONOTONIC */
         store_handler handler;
         void *userdata;
         struct recording *recordings;
@@ -81,6 +83,7 @@ void store_free(struct store *store) {
                 store->recordings = recording->next;
                 recording_free(recording);
         }
+        engine_free(store->beside);
         free(store);
 }
 
@@ -92,6 +95,10 @@ bool store_running(const struct store *store) {
 
 enum verdict { VERDICT_NO, VERDICT_YES, VERDICT_UNDECIDED };
 
+static bool asks_for_owner(const struct recording *recording) {
+        return recording->process.pid != 0 || recording->unit;
+}
+
 static bool is_wanted_process(const struct recording *recording, const struct process *process) {
         if (recording->process.pid != 0 && memcmp(&recording->process, &process->id, sizeof(process->id)) != 0)
                 return false;
@@ -99,8 +106,9 @@ static bool is_wanted_process(const struct recording *recording, const struct pr
 }
 
 static enum verdict verdict_of_flow(const struct recording *recording, const struct flow_key *key) {
+        const struct store *store = recording->store;
         const struct flow *flow =
-                flow_table_find(engine_books(recording->store->engine)->flows, key);
+                flow_table_find(engine_books(store->beside ?: store->engine)->flows, key);
 
         if (!flow)
                 return VERDICT_UNDECIDED; /* the engine has not read it yet */
@@ -121,7 +129,7 @@ static enum verdict verdict_of(const struct recording *recording, const struct s
         enum verdict verdict, other;
         struct flow_key other_end;
 
-        if (recording->process.pid == 0 && !recording->unit)
+        if (!asks_for_owner(recording))
                 return VERDICT_YES;
         if (sample->keyless || sample->direction == DIRECTION_FORWARDED)
                 return VERDICT_NO;
@@ -169,7 +177,7 @@ static void on_packet(const struct tapped_packet *packet, void *userdata) {
 
         if (recording->ended)
                 return;
-        verdict = join_fragment(recording, &joined.sample) || recording->process.pid == 0
+        verdict = join_fragment(recording, &joined.sample) || !asks_for_owner(recording)
                           ? verdict_of(recording, &joined.sample)
                           : VERDICT_NO;
         if (verdict == VERDICT_NO)
@@ -264,9 +272,32 @@ static void conclude(struct store *store, struct recording *recording) {
         recording_free(recording);
 }
 
+/* Whose packets are is looked up beside the engine only while somebody asks for it. */
+static void drain_beside(struct store *store) {
+        const struct recording *recording = store->recordings;
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
+        struct source_error error;
+
+        while (recording && !asks_for_owner(recording))
+                recording = recording->next;
+        if (!recording) {
+                engine_free(TAKE_PTR(store->beside));
+                return;
+        }
+        /* an error closes its source: what is then not decided is counted as lost */
+        (void) engine_drain(store->beside, DRAIN_PACKETS, &error);
+        if (now < store->ticked_usec + USEC_PER_SEC)
+                return;
+        store->ticked_usec = now;
+        engine_tick(store->beside);
+        engine_expire(store->beside);
+}
+
 void store_drain(struct store *store) {
         struct recording *next;
 
+        if (store->beside)
+                drain_beside(store);
         for (struct recording *recording = store->recordings; recording; recording = next) {
                 next = recording->next;
                 drain(recording);
@@ -336,9 +367,6 @@ int store_start(struct store *store, const struct store_request *request, uint64
         uint64_t now = clock_usec(CLOCK_MONOTONIC);
         int r;
 
-        if ((request->process.pid != 0 || request->unit) && !engine_knows_flows(store->engine))
-                return say(ret_error, -EINVAL,
-                           "with backend bpf it is not known whose a packet is: pid and unit need backend pcap");
         if (store->n >= STORE_MAX)
                 return say(ret_error, -EUSERS, "there are as many recordings as there can be");
         recording = calloc(1, sizeof(*recording));
@@ -355,6 +383,8 @@ int store_start(struct store *store, const struct store_request *request, uint64
                 .max_bytes = request->max_bytes == 0 ? UINT64_MAX : request->max_bytes,
         };
         r = open_recording(recording, request, &fd, ret_error);
+        if (r >= 0 && asks_for_owner(recording) && !store->beside && !engine_knows_flows(store->engine))
+                r = engine_new_beside(store->engine, &store->beside, ret_error);
         if (r < 0)
                 return r;
 

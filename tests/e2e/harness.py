@@ -270,9 +270,9 @@ def traffic(host):
 
 
 @contextlib.contextmanager
-def busy(build):
-    """A daemon beside a process that has moved 20 datagrams over loopback; both are given, and the process's peer."""
-    with hosts(1) as (a,), daemon_on(a, build) as daemon, traffic(a) as client, traffic(a) as server:
+def busy(build, *options):
+    """A daemon beside a process that has moved 20 datagrams over loopback to another one; both first are given."""
+    with hosts(1) as (a,), daemon_on(a, build, *options) as daemon, traffic(a) as client, traffic(a) as server:
         server.tell("udp", "s", "127.0.0.1", 7000)
         client.tell("udp", "c", "127.0.0.1", 0)
         move(client)

@@ -11,12 +11,13 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 
-from harness import (Daemon, assert_balanced, has_owner, hosts, join, main, Host, private_bus, sh, traffic, until)
+from harness import (DEADLINE, Daemon, assert_balanced, has_owner, hosts, join, main, Host, private_bus, sh, traffic, until)
 
 V4, V6 = ("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")
 WAYS = ("in", "out")
@@ -575,6 +576,36 @@ def test_what_it_does_not_know(build):
         assert "udp" in {row.get("protocol") for row in rows["protocol"]} <= {None, "tcp", "udp"}, rows
 
 
+class Here(Host):
+    """This machine itself, whose packets a daemon outside of all test hosts records."""
+
+    def command(self, words):
+        return words
+
+
+def test_recording(build):
+    """Whose a packet is is looked up beside the counters while somebody records the packets of a process."""
+    with daemon_with_bpf(build) as daemon, traffic(Here("")) as client, traffic(Here("")) as other, \
+            tempfile.TemporaryDirectory(prefix="netflowd-") as directory:
+        port = client.tell("udp", "s", "127.0.0.1", 0)
+        for process in (client, other):
+            process.tell("udp", "c", "127.0.0.1", 0)
+        path = f"{directory}/pcap"
+        with subprocess.Popen([f"{build}/netflowctl", "pcap", "-w", path, "--pid", str(other.pid)], text=True,
+                              env=daemon.environment, stderr=subprocess.PIPE) as recorder:
+            assert recorder.stderr.readline().startswith("recording to ")
+            for _ in range(3):
+                client.tell("send", "c", "127.0.0.1", port + 1, 10, 300)
+                other.tell("send", "c", "127.0.0.1", port, 10, 500)
+            size = 24 + 30 * (16 + 20 + 28 + 500)
+            until(lambda: os.path.getsize(path) >= size, "a file with all packets")
+            recorder.send_signal(signal.SIGINT)
+            said = recorder.communicate(timeout=DEADLINE)[1]
+            assert recorder.returncode == 0 and said.startswith("30 packets"), said
+        assert len(sh(["tcpdump", "-nr", path, f"udp dst port {port}"], stderr=subprocess.DEVNULL).splitlines()) == 30
+        assert daemon.status()["Backend"] == "bpf"
+
+
 def test_filter(build):
     """A filter asks for packets: refused where it has to be bpf, else packets are what is taken, and said why."""
     refused = subprocess.run([f"{build}/netflowd", "--config", "/dev/null", "--backend", "bpf", "--filter", "tcp"],
@@ -609,4 +640,4 @@ main([test_one_shot_curl, test_connections, test_one_shot_udp, test_wrk, test_co
       test_old_sockets, test_preforked,
       test_passed, test_passed_on, test_activated, test_udp_peers, test_udp_receiver, test_exec, test_exit_before_close,
       test_thread, test_io_uring, test_never_accepted, test_loopback, test_three_capabilities, test_falls_back, test_killed,
-      test_what_it_does_not_know, test_filter, test_two_daemons])
+      test_what_it_does_not_know, test_recording, test_filter, test_two_daemons])

@@ -97,7 +97,8 @@ def test_one_process(build):
                     other.tell("send", "c", "127.0.0.1", 7000, 10, 500)
                     other.tell("udp", name, "127.0.0.1", 0)
                     other.tell("send", name, "127.0.0.1", 7000, 1, 501)
-                daemon.settled()
+                size = 24 + 30 * (16 + STORED - 500) + 3 * (16 + STORED - 499)
+                until(lambda: os.path.getsize(path) >= size, "a file with all packets")
                 said = stop(process)
                 assert said.startswith("33 packets"), said
                 said = stop(second)
