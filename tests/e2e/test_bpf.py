@@ -587,19 +587,21 @@ def test_recording(build):
     """Whose a packet is is looked up beside the counters while somebody records the packets of a process."""
     with daemon_with_bpf(build) as daemon, traffic(Here("")) as client, traffic(Here("")) as other, \
             tempfile.TemporaryDirectory(prefix="netflowd-") as directory:
-        port = client.tell("udp", "s", "127.0.0.1", 0)
+        port = int(client.tell("udp", "s", "127.0.0.1", 0))
         for process in (client, other):
             process.tell("udp", "c", "127.0.0.1", 0)
         path = f"{directory}/pcap"
         with subprocess.Popen([f"{build}/netflowctl", "pcap", "-w", path, "--pid", str(other.pid)], text=True,
                               env=daemon.environment, stderr=subprocess.PIPE) as recorder:
-            assert recorder.stderr.readline().startswith("recording to ")
-            for _ in range(3):
-                client.tell("send", "c", "127.0.0.1", port + 1, 10, 300)
-                other.tell("send", "c", "127.0.0.1", port, 10, 500)
-            size = 24 + 30 * (16 + 20 + 28 + 500)
-            until(lambda: os.path.getsize(path) >= size, "a file with all packets")
-            recorder.send_signal(signal.SIGINT)
+            try:
+                assert recorder.stderr.readline().startswith("recording to ")
+                for _ in range(3):
+                    client.tell("send", "c", "127.0.0.1", port + 1, 10, 300)
+                    other.tell("send", "c", "127.0.0.1", port, 10, 500)
+                size = 24 + 30 * (16 + 20 + 28 + 500)
+                until(lambda: os.path.getsize(path) >= size, "a file with all packets")
+            finally:
+                recorder.send_signal(signal.SIGINT)
             said = recorder.communicate(timeout=DEADLINE)[1]
             assert recorder.returncode == 0 and said.startswith("30 packets"), said
         assert len(sh(["tcpdump", "-nr", path, f"udp dst port {port}"], stderr=subprocess.DEVNULL).splitlines()) == 30
