@@ -122,7 +122,6 @@ const struct setting settings[CONFIG_SETTINGS] = {
                         .standard = "",
                         .type = &value_path,
                         .offset = FIELD(store_pcap),
-                        .pending = true,
                 },
         [CONFIG_STORE_PCAP_MAX_SIZE] =
                 {
@@ -134,7 +133,6 @@ const struct setting settings[CONFIG_SETTINGS] = {
                         .type = &value_size,
                         .range = {64 * KIB, UNITS_INFINITY, NULL},
                         .offset = FIELD(store_pcap_max_bytes),
-                        .pending = true,
                 },
         [CONFIG_STORE_PCAP_FILES] =
                 {
@@ -146,7 +144,6 @@ const struct setting settings[CONFIG_SETTINGS] = {
                         .type = &value_number,
                         .range = {1, 1000, NULL},
                         .offset = FIELD(store_pcap_files),
-                        .pending = true,
                 },
         [CONFIG_SIGNAL_INTERVAL] =
                 {

@@ -32,6 +32,7 @@ struct manager {
         struct limits_reader *limits;
         struct engine *engine;
         struct store *store;
+        uint64_t file_recording; /* id of that to StorePcap=; 0: none */
         struct bus *bus;
         sd_event *event;
         struct capture *capture;
@@ -52,10 +53,47 @@ static void manager_done(struct manager *manager) {
         sd_event_unref(manager->event);
 }
 
+/* StorePcap=: for as long as packets are captured. What is wrong with it does not keep us from counting. */
+static void record_to_file(struct manager *manager) {
+        const struct config *config = manager->config->config;
+        const struct store_request request = {
+                .fd = -1,
+                .path = config->store_pcap,
+                .files = config->store_pcap_files,
+                .filter = *engine_filter(manager->engine) ? engine_filter(manager->engine) : NULL,
+                .max_bytes = config->store_pcap_max_bytes == UINT64_MAX ? 0 : config->store_pcap_max_bytes,
+        };
+        struct source_error error = {};
+
+        if (!config->store_pcap || manager->file_recording != 0)
+                return;
+        if (store_start(manager->store, &request, &manager->file_recording, &error) < 0)
+                log_write(LOG_ERR, "StorePcap=%s is not written: %s", config->store_pcap, error.text);
+}
+
+/* What is still on its way goes into the file; another one may begin meanwhile. */
+static void stop_file(struct manager *manager) {
+        if (manager->file_recording != 0)
+                (void) store_stop(manager->store, manager->file_recording, STORE_REQUESTED);
+        manager->file_recording = 0;
+}
+
+/* Of a capture that ran before, or did not: then the file has begun with it. */
+static void filter_changed(struct manager *manager, bool ran) {
+        if (ran) {
+                stop_file(manager);
+                record_to_file(manager);
+        }
+        if (manager->bus)
+                bus_filter_changed(manager->bus);
+}
+
 static void on_recorded(const struct store_result *result, void *userdata) {
         struct manager *manager = userdata;
 
         report_recording(result);
+        if (result->id == manager->file_recording)
+                manager->file_recording = 0;
         if (manager->bus)
                 bus_recording_stopped(manager->bus, result);
 }
@@ -64,6 +102,7 @@ static void on_started(void *userdata) {
         struct manager *manager = userdata;
 
         journal_write(LOG_INFO, "capturing again", "NETFLOWD_BACKEND=%s", engine_backend(manager->engine));
+        record_to_file(manager);
         if (manager->bus)
                 bus_capture_started(manager->bus);
 }
@@ -78,17 +117,19 @@ static void on_stopped(const char *reason, const char *why, void *userdata) {
                 (void) snprintf(text, sizeof(text), "stopped capturing: %s; the books stay", reason);
         journal_write(why ? LOG_ERR : LOG_INFO, text, "NETFLOWD_BACKEND=%s", engine_backend(manager->engine),
                       "NETFLOWD_REASON=%s", reason);
+        stop_file(manager);
         if (manager->bus)
                 bus_capture_stopped(manager->bus, reason);
 }
 
 static int start_capture(const struct capture_request *request, void *userdata, struct source_error *ret_error) {
         struct manager *manager = userdata;
+        bool ran = engine_capturing(manager->engine);
         int r;
 
         r = capture_start(manager->capture, request, ret_error);
-        if (r >= 0 && request->filter && manager->bus)
-                bus_filter_changed(manager->bus);
+        if (r >= 0 && request->filter)
+                filter_changed(manager, ran);
         return r;
 }
 
@@ -199,11 +240,12 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 static int set_filter(struct manager *manager, const char *filter, struct source_error *ret_error) {
+        bool ran = engine_capturing(manager->engine);
         int r;
 
         r = capture_set_filter(manager->capture, filter, ret_error);
-        if (r >= 0 && manager->bus)
-                bus_filter_changed(manager->bus);
+        if (r >= 0)
+                filter_changed(manager, ran && engine_capturing(manager->engine));
         return r;
 }
 
@@ -281,6 +323,7 @@ static int start_reading(struct manager *manager) {
                 .userdata = manager,
         };
 
+        record_to_file(manager);
         return capture_new(&config, &manager->capture);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "source/packet_tap.h"
+#include "store/rotation.h"
 #include "store/savefile_writer.h"
 #include "store/undecided.h"
 #include "util/clock.h"
@@ -32,11 +33,14 @@ struct recording {
 
         struct process_id process; /* pid 0: any */
         char *unit;                /* NULL: any */
+        char *path;                /* NULL: a descriptor of somebody else's */
+        unsigned files;
         uint64_t end_usec;         /* CLOCK_MONOTONIC; UINT64_MAX: none */
         enum store_end end_then;   /* what it ends for then */
         uint64_t max_bytes;        /* UINT64_MAX: no limit */
 
         uint64_t packets, undecided_dropped;
+        uint64_t bytes; /* of files before the one that is being written */
         enum store_end ended; /* STORE_RUNNING: it has not */
         char error[128];      /* with STORE_ERROR */
 };
@@ -70,6 +74,7 @@ static void recording_free(struct recording *recording) {
         undecided_free(recording->undecided);
         fragment_table_free(recording->fragments);
         free(recording->unit);
+        free(recording->path);
         free(recording);
 }
 DEFINE_CLEANUP(struct recording *, recording_free)
@@ -148,10 +153,49 @@ static void end_recording(struct recording *recording, enum store_end end) {
                 recording->ended = end;
 }
 
+static void fail(struct recording *recording, const char *what, int r) {
+        (void) snprintf(recording->error, sizeof(recording->error), "%s: %s", what, strerror(-r));
+        end_recording(recording, STORE_ERROR);
+}
+
+static int new_writer(struct recording *recording, int fd) {
+        const struct savefile_header header = {.link_type = packet_tap_link_type(recording->tap),
+                                               .snaplen = packet_tap_snaplen(recording->tap)};
+        struct savefile_writer *writer;
+        int r;
+
+        r = savefile_writer_new(fd, &header, &writer);
+        if (r < 0)
+                return r;
+        savefile_writer_free(recording->writer);
+        recording->writer = writer;
+        return 0;
+}
+
+/* Goes on in a new file. Files take what they are given at once, so that nothing waits to be written. */
+static bool next_file(struct recording *recording) {
+        int r = savefile_writer_flush(recording->writer), fd;
+
+        if (r < 0) {
+                fail(recording, "cannot write", r);
+                return false;
+        }
+        recording->bytes += savefile_writer_size(recording->writer);
+        fd = rotation_open(recording->path, recording->files);
+        r = fd < 0 ? fd : new_writer(recording, fd);
+        if (r < 0)
+                fail(recording, recording->path, r);
+        return r >= 0;
+}
+
 static void write_packet(struct recording *recording, const struct tapped_packet *packet) {
         if (savefile_writer_size_with(recording->writer, packet->captured) > recording->max_bytes) {
-                end_recording(recording, STORE_SIZE);
-                return;
+                if (!recording->path) {
+                        end_recording(recording, STORE_SIZE);
+                        return;
+                }
+                if (!next_file(recording))
+                        return;
         }
         if (savefile_writer_append(recording->writer, packet->time_usec, packet->data, packet->captured,
                                    packet->length) < 0) {
@@ -214,10 +258,8 @@ static void flush(struct recording *recording) {
 
         if (r == -EPIPE)
                 end_recording(recording, STORE_CLOSED);
-        else if (r < 0) {
-                (void) snprintf(recording->error, sizeof(recording->error), "cannot write: %s", strerror(-r));
-                end_recording(recording, STORE_ERROR);
-        }
+        else if (r < 0)
+                fail(recording, "cannot write", r);
 }
 
 /* Returns whether the ring may hold more. */
@@ -264,7 +306,7 @@ static void conclude(struct store *store, struct recording *recording) {
                 .end = recording->ended,
                 .error = recording->error,
                 .packets = recording->packets,
-                .bytes = savefile_writer_size(recording->writer),
+                .bytes = recording->bytes + savefile_writer_size(recording->writer),
                 .dropped = packet_tap_dropped(recording->tap) + recording->undecided_dropped,
         };
         take_out(store, recording);
@@ -337,27 +379,46 @@ static int say(struct source_error *ret_error, int r, const char *text) {
         return r;
 }
 
+static int open_writer(struct recording *recording, const struct store_request *request, int *fd,
+                       struct source_error *ret_error) {
+        int r;
+
+        if (!request->path) {
+                r = new_writer(recording, TAKE_FD(*fd));
+                return r == -EINVAL ? say(ret_error, -EBADF,
+                                          "fd is not a file, pipe or stream socket that can be written to")
+                                    : r;
+        }
+        recording->path = strdup(request->path);
+        if (!recording->path)
+                return -ENOMEM;
+        recording->files = MAX(request->files, 1u);
+        r = rotation_open(recording->path, recording->files);
+        if (r < 0) {
+                (void) snprintf(ret_error->text, sizeof(ret_error->text), "%.400s: %s", recording->path,
+                                strerror(-r));
+                return r;
+        }
+        return new_writer(recording, r);
+}
+
 static int open_recording(struct recording *recording, const struct store_request *request, int *fd,
                           struct source_error *ret_error) {
-        struct savefile_header header;
         int r;
 
         r = packet_tap_new(request->filter, engine_interfaces(recording->store->engine), &recording->tap,
                            ret_error);
-        if (r < 0)
-                return r;
-        header = (struct savefile_header){.link_type = packet_tap_link_type(recording->tap),
-                                          .snaplen = packet_tap_snaplen(recording->tap)};
-        r = savefile_writer_new(TAKE_FD(*fd), &header, &recording->writer);
-        if (r == -EINVAL)
-                return say(ret_error, -EBADF, "fd is not a file, pipe or stream socket that can be written to");
+        if (r >= 0) {
+                (void) say(ret_error, 0, "out of memory");
+                r = open_writer(recording, request, fd, ret_error);
+        }
         if (r >= 0)
                 r = undecided_new(&recording->undecided);
         if (r >= 0)
                 r = fragment_table_new(FRAGMENTS_MAX, &recording->fragments);
         if (r >= 0 && request->unit && !(recording->unit = strdup(request->unit)))
                 r = -ENOMEM;
-        return r < 0 ? say(ret_error, r, "out of memory") : 0;
+        return r;
 }
 
 int store_start(struct store *store, const struct store_request *request, uint64_t *ret_id,

@@ -15,12 +15,14 @@ struct store;
 #define STORE_MAX 8u
 
 struct store_request {
-        int fd;                    /* to write to; the store's, also where it fails */
+        int fd;                    /* to write to; the store's, also where it fails; -1: path */
+        const char *path;          /* a file of our own; see rotation.h: the next one begins where it is full */
+        unsigned files;            /* of these that are kept */
         const char *filter;        /* pcap-filter(7); NULL: none */
         struct process_id process; /* only packets of this one; pid 0: of any */
         const char *unit;          /* only packets of this systemd unit; NULL: of any */
         uint64_t timeout_usec;     /* 0: none */
-        uint64_t max_bytes;        /* of the file; 0: no limit */
+        uint64_t max_bytes;        /* of a file; 0: no limit */
 };
 
 /* Why a recording ended. */

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 
-from harness import DEADLINE, assert_balanced, busy, daemon_on, hosts, main, move, read_until, sh, traffic, until
+from harness import (DEADLINE, Daemon, assert_balanced, busy, daemon_on, has_owner, hosts, main, move, private_bus,
+                     read_until, sh, traffic, until)
 
 DATAGRAM = 1000
 # SLL2 header, IP header, UDP header
@@ -252,6 +253,57 @@ sys.stdin.read()
         process.communicate()
 
 
+def test_store_pcap(build):
+    """StorePcap=: a file that begins anew when it is full, kept as many times as asked for, all with whole packets."""
+    with tempfile.TemporaryDirectory(prefix="netflowd-") as directory:
+        path = pathlib.Path(directory, "all")
+        path.write_bytes(b"from before")
+        with busy(build, "--store-pcap", str(path), "--store-pcap-max-size", "64K", "--store-pcap-files", "4") as \
+                (daemon, client):
+            for _ in range(15):
+                move(client)
+            daemon.settled()
+            files = until(lambda: len(list(pathlib.Path(directory).iterdir())) == 4 and sorted(os.listdir(directory)),
+                          "four files")
+            assert files == ["all", "all.1", "all.2", "all.3"], files
+            daemon.ctl("stop")
+            until(lambda: not held(daemon, directory), "a file that is closed")
+            move(client)  # while nothing is captured, nothing is recorded
+            per_file = (65536 - 24) // (16 + STORED)
+            total = 16 * 20
+            assert [len(packets_of(f"{directory}/{name}")) for name in files] == [total % per_file, *[per_file] * 3]
+            assert all(path.stat().st_size <= 65536 and path.stat().st_mode & 0o777 == 0o600
+                       for path in pathlib.Path(directory).iterdir())
+            daemon.ctl("start", "--filter", "udp dst port 7001")
+            client.tell("send", "c", "127.0.0.1", 7001, 2, 100)
+            daemon.settled()
+            daemon.ctl("stop")
+            until(lambda: not held(daemon, directory), "a file that is closed")
+            assert len(packets_of(path)) == 2 and "7001" in packets_of(path)[0]
+            assert len(packets_of(f"{path}.1")) == total % per_file
+
+
+def held(daemon, directory):
+    return [fd for fd in pathlib.Path(f"/proc/{daemon.process.pid}/fd").iterdir()
+            if fd.is_symlink() and os.readlink(fd).startswith(directory)]
+
+
+def test_store_pcap_bad(build):
+    """A path that cannot be written to is an error in the log, and no reason not to count."""
+    with hosts(1) as (a,), private_bus() as bus:
+        process = subprocess.Popen(a.command([f"{build}/netflowd", "--config", "/dev/null", "--backend", "pcap",
+                                              "--store-pcap", "/nonexistent/x"]), text=True, stderr=subprocess.PIPE,
+                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
+        try:
+            assert "/nonexistent/x is not written" in process.stderr.readline()
+            daemon = Daemon(build, bus, process)
+            until(lambda: has_owner(daemon), "a daemon on its bus")
+            assert daemon.status()["Capturing"] is True
+        finally:
+            process.terminate()
+            process.communicate()
+
+
 def test_not_allowed(build):
     with busy(build) as (daemon, _), file() as path:
         result = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", f"{build}/netflowctl", "pcap", "-w", "-"],
@@ -272,4 +324,4 @@ def test_daemon_ends(build):
 
 
 main([test_whole_packets, test_into_tcpdump, test_one_process, test_fragments, test_limits, test_bad_requests,
-      test_descriptors, test_slow_reader, test_too_many, test_not_allowed, test_daemon_ends])
+      test_descriptors, test_slow_reader, test_too_many, test_store_pcap, test_store_pcap_bad, test_not_allowed, test_daemon_ends])
