@@ -186,6 +186,19 @@ def test_one_shot_udp(build):
         assert_books(daemon)
 
 
+def share(daemon, pids, counted):
+    """How much of what the interface counted these processes have, in percent: nearly all, and never more. When it
+    ends, wrk leaves its 20 connections behind, which the kernel refuses or finishes; what comes for those is nobody's."""
+    try:
+        until(lambda: all(counted[way] - totals(daemon, pids)[way] <= max(0.001 * counted[way], 20 * 1000) for way in WAYS),
+              "nearly all", deadline=8)
+    except AssertionError as error:
+        raise AssertionError(f"{totals(daemon, pids)} of {counted}, {daemon.ledger()}") from error
+    got = totals(daemon, pids)
+    assert all(got[way] <= counted[way] for way in WAYS), (got, counted)
+    return 100 * sum(got.values()) / sum(counted.values())
+
+
 def test_wrk(build):
     """As fast as it goes, a connection for each request: the workers have it all, and their master, whose listening
     socket it is, nothing."""
@@ -194,13 +207,12 @@ def test_wrk(build):
                      stdout=subprocess.PIPE) as client:
             output = client.communicate()[0]
             assert client.returncode == 0
-        counted = b.counters("v0")
-        assert_exactly(daemon, {client.pid: moved(a), tuple(workers): moved(b), master: {"in": 0, "out": 0}})
-        own = moved(b)
-        assert own["in"] > 0.999 * counted["in"], (own, counted)
+        shares = [share(daemon, pids, counted) for pids, counted in (((client.pid,), a.counters("v0")),
+                                                                     (workers, b.counters("v0")))]
+        assert totals(daemon, (master,)) == {"in": 0, "out": 0}
         assert_books(daemon)
         return (next(line for line in output.splitlines() if "Requests/sec" in line) +
-                f", late: {counted['in'] - own['in']} of {counted['in']} bytes")
+                "; client {:.4f} %, workers {:.4f} %".format(*shares))
 
 
 def test_container(build):

@@ -14,7 +14,7 @@ import subprocess
 CACHE = pathlib.Path(os.environ.get("NETFLOWD_TEST_CACHE", "/var/cache/netflowd-tests"))
 SUITE = "bookworm"
 SYSTEM_PACKAGES = """systemd systemd-sysv dbus dbus-broker polkitd udev iperf3 curl procps python3 nftables
-                     linux-image-cloud-amd64"""
+                     linux-image-cloud-amd64 ethtool nginx-light wrk"""
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
