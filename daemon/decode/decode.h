@@ -9,6 +9,9 @@
 #include "model/sample.h"
 #include "model/unattributed.h"
 
+/* Of a link-layer address that is read: all of a MAC-48 one. */
+#define LINK_ADDRESS_BYTES 6
+
 /* What the link header says of the way a packet went (packet(7), sll_pkttype). */
 enum packet_type {
         PACKET_TYPE_UNKNOWN, /* this link type does not say */
@@ -32,6 +35,11 @@ struct packet {
         enum fragment fragment;
         enum packet_type type;
         bool connection_start; /* TCP, SYN without ACK */
+
+        bool has_link_source, has_link_destination; /* MAC-48 addresses that the link header names */
+        uint8_t link_source[LINK_ADDRESS_BYTES], link_destination[LINK_ADDRESS_BYTES];
+        bool tagged;      /* has a VLAN tag */
+        uint16_t vlan_id; /* of the outermost tag; 0 is a priority tag only (IEEE 802.1Q) */
 };
 
 /* The link types that are decoded, by their LINKTYPE_/DLT_ value; false for any other. */

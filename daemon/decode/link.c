@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "decode/link.h"
 
+#include <string.h>
+
 #include "decode/refuse.h"
 
 /* IEEE 802 numbers, as in linux/if_ether.h. */
@@ -29,6 +31,9 @@
 #define SLL_MULTICAST 2
 #define SLL_OTHERHOST 3
 #define SLL_OUTGOING  4
+
+/* linux/if_arp.h */
+#define ARPHRD_ETHER 1
 
 bool link_type_is_known(int link_type) {
         switch ((enum link_type) link_type) {
@@ -83,8 +88,8 @@ static int decode_pppoe(struct cursor *cursor, enum network *ret_network, enum u
 }
 
 /* From the ethertype on, which has been read. */
-static int decode_ethertype(struct cursor *cursor, uint16_t ethertype, enum network *ret_network,
-                            enum unattributed *ret_reason) {
+static int decode_ethertype(struct cursor *cursor, uint16_t ethertype, struct packet *packet,
+                            enum network *ret_network, enum unattributed *ret_reason) {
         for (int tags = 0;; tags++) {
                 uint8_t tag[4];
 
@@ -104,6 +109,10 @@ static int decode_ethertype(struct cursor *cursor, uint16_t ethertype, enum netw
                                 return refuse(ret_reason, UNATTRIBUTED_ENCAPSULATION);
                         if (!cursor_copy(cursor, tag, sizeof(tag)))
                                 return cut_short(cursor, sizeof(tag), ret_reason);
+                        if (tags == 0) {
+                                packet->tagged = true;
+                                packet->vlan_id = be16_of(tag) & 0x0fff;
+                        }
                         ethertype = be16_of(tag + 2);
                         break;
                 default: /* an IEEE 802.3 length among them, below 0x0600 */
@@ -114,16 +123,20 @@ static int decode_ethertype(struct cursor *cursor, uint16_t ethertype, enum netw
 }
 
 /* Destination, source, ethertype. */
-static int decode_ethernet(struct cursor *cursor, enum network *ret_network, enum unattributed *ret_reason) {
+static int decode_ethernet(struct cursor *cursor, struct packet *packet, enum network *ret_network,
+                           enum unattributed *ret_reason) {
         uint8_t header[14];
 
         if (!cursor_copy(cursor, header, sizeof(header)))
                 return cut_short(cursor, sizeof(header), ret_reason);
-        return decode_ethertype(cursor, be16_of(header + 12), ret_network, ret_reason);
+        memcpy(packet->link_destination, header, LINK_ADDRESS_BYTES);
+        memcpy(packet->link_source, header + LINK_ADDRESS_BYTES, LINK_ADDRESS_BYTES);
+        packet->has_link_destination = packet->has_link_source = true;
+        return decode_ethertype(cursor, be16_of(header + 12), packet, ret_network, ret_reason);
 }
 
 /* LINKTYPE_PPP_HDLC: PPP, or Cisco's HDLC, which has address, control and an ethertype. */
-static int decode_ppp_serial(struct cursor *cursor, enum network *ret_network,
+static int decode_ppp_serial(struct cursor *cursor, struct packet *packet, enum network *ret_network,
                              enum unattributed *ret_reason) {
         uint8_t address, header[4];
 
@@ -132,7 +145,7 @@ static int decode_ppp_serial(struct cursor *cursor, enum network *ret_network,
                 return decode_ppp(cursor, ret_network, ret_reason);
         if (!cursor_copy(cursor, header, sizeof(header)))
                 return cut_short(cursor, sizeof(header), ret_reason);
-        return decode_ethertype(cursor, be16_of(header + 2), ret_network, ret_reason);
+        return decode_ethertype(cursor, be16_of(header + 2), packet, ret_network, ret_reason);
 }
 
 static enum packet_type type_of(uint16_t sll_pkttype) {
@@ -150,6 +163,14 @@ static enum packet_type type_of(uint16_t sll_pkttype) {
         }
 }
 
+/* The sender's. */
+static void take_sll_address(struct packet *packet, uint16_t arphrd, size_t length, const uint8_t address[8]) {
+        if (arphrd != ARPHRD_ETHER || length != LINK_ADDRESS_BYTES)
+                return;
+        memcpy(packet->link_source, address, LINK_ADDRESS_BYTES);
+        packet->has_link_source = true;
+}
+
 /* LINKTYPE_LINUX_SLL: packet type, ARPHRD type, address length, address, protocol. */
 static int decode_sll(struct cursor *cursor, struct packet *packet, enum network *ret_network,
                       enum unattributed *ret_reason) {
@@ -158,7 +179,8 @@ static int decode_sll(struct cursor *cursor, struct packet *packet, enum network
         if (!cursor_copy(cursor, header, sizeof(header)))
                 return cut_short(cursor, sizeof(header), ret_reason);
         packet->type = type_of(be16_of(header));
-        return decode_ethertype(cursor, be16_of(header + 14), ret_network, ret_reason);
+        take_sll_address(packet, be16_of(header + 2), be16_of(header + 4), header + 6);
+        return decode_ethertype(cursor, be16_of(header + 14), packet, ret_network, ret_reason);
 }
 
 /* LINKTYPE_LINUX_SLL2: protocol, reserved, ifindex, ARPHRD type, packet type, address length, address. */
@@ -170,7 +192,8 @@ static int decode_sll2(struct cursor *cursor, struct packet *packet, enum networ
                 return cut_short(cursor, sizeof(header), ret_reason);
         packet->ifindex = be32_of(header + 4);
         packet->type = type_of(header[10]);
-        return decode_ethertype(cursor, be16_of(header), ret_network, ret_reason);
+        take_sll_address(packet, be16_of(header + 8), header[11], header + 12);
+        return decode_ethertype(cursor, be16_of(header), packet, ret_network, ret_reason);
 }
 
 /* An address family: of the host that captured, in its byte order, with LINKTYPE_NULL; in network order with
@@ -200,7 +223,7 @@ int link_decode(int link_type, struct cursor *cursor, struct packet *packet, enu
                 enum unattributed *ret_reason) {
         switch ((enum link_type) link_type) {
         case LINK_EN10MB:
-                return decode_ethernet(cursor, ret_network, ret_reason);
+                return decode_ethernet(cursor, packet, ret_network, ret_reason);
         case LINK_LINUX_SLL:
                 return decode_sll(cursor, packet, ret_network, ret_reason);
         case LINK_LINUX_SLL2:
@@ -211,7 +234,7 @@ int link_decode(int link_type, struct cursor *cursor, struct packet *packet, enu
         case LINK_PPP:
                 return decode_ppp(cursor, ret_network, ret_reason);
         case LINK_PPP_SERIAL:
-                return decode_ppp_serial(cursor, ret_network, ret_reason);
+                return decode_ppp_serial(cursor, packet, ret_network, ret_reason);
         case LINK_PPP_ETHER:
                 return decode_pppoe(cursor, ret_network, ret_reason);
         case LINK_RAW:

@@ -133,6 +133,25 @@ more_sll2("ports-cut-by-snaplen", sll2(TCP4, IP4, 4), "truncated 40 from-us if3"
 more_sll2("padded", sll2(TCP4 + b"\0" * 6, IP4), f"{IS_TCP4} to-us if3")
 more_sll2("gso", sll2(ip4(tcp(data=b"g" * 60000), TCP), IP4, 4), f"{four(40000, 80, TCP, 60040)} from-us if3", snap=80)
 
+# What a host sees on `any` of devices that lie above each other: 2 and 3 are ports of bond 4, 5 is WireGuard and 6 is
+# PPP, both over 7, and 8 is a VLAN of 7. tests/unit/test-devices.c knows what of it counts where.
+WIREGUARD = ip4(udp(51820, 51820, b"\4\0\0\0" + b"w" * 92), UDP, src=B4, dst=A4)
+for name, ifindex, kind, packet, expected in (
+        ("bond-port-in", 2, 0, ip4(tcp(), TCP, src=B4, dst=A4), f"{B4} 40000 > {A4} 80 {TCP} 40 to-us"),
+        ("bond-in", 4, 0, ip4(tcp(), TCP, src=B4, dst=A4), f"{B4} 40000 > {A4} 80 {TCP} 40 to-us"),
+        ("bond-out", 4, 4, UDP4, f"{IS_UDP4} from-us"),
+        ("bond-port-out", 3, 4, UDP4, f"{IS_UDP4} from-us"),
+        ("wireguard-outer", 7, 0, WIREGUARD, f"{B4} 51820 > {A4} 51820 {UDP} 124 to-us"),
+        ("wireguard-inner", 5, 0, ip4(tcp(), TCP, src="10.5.0.2", dst="10.5.0.1"),
+         f"10.5.0.2 40000 > 10.5.0.1 80 {TCP} 40 to-us"),
+        ("ppp", 6, 0, ip4(tcp(), TCP, src=B4, dst="10.6.0.1"), f"{B4} 40000 > 10.6.0.1 80 {TCP} 40 to-us"),
+        ("vlan", 8, 4, ip4(tcp(), TCP, src="10.8.0.1"), f"10.8.0.1 40000 > {B4} 80 {TCP} 40 from-us")):
+    case("stacked", 276, name, sll2(packet, IP4, kind, ifindex), f"{expected} if{ifindex}")
+case("stacked", 276, "pppoe-carrier", sll2(pppoe(ip4(tcp(), TCP, src=B4, dst="10.6.0.1"), 0x21), PPPOE, 0, 7),
+     f"{B4} 40000 > 10.6.0.1 80 {TCP} 40 to-us if7")
+case("stacked", 276, "vlan-carrier", sll2(tag(ip4(tcp(), TCP, src="10.8.0.1"), IP4, 5), VLAN, 4, 7),
+     f"10.8.0.1 40000 > {B4} 80 {TCP} 40 from-us if7")
+
 # NULL and LOOP: address families of other systems, and the other byte order.
 case("null", 0, "bswap4", b"\0\0\0\2" + TCP4, IS_TCP4)
 for family in (10, 24, 28, 30):
