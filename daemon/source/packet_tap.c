@@ -10,7 +10,7 @@
 #include "util/clock.h"
 
 /* What tcpdump(8) writes: more than any packet has, GSO super-packets included. */
-#define SNAPLEN 262144
+#define WHOLE_PACKETS 262144
 
 #define RING_BYTES (8u << 20)
 
@@ -26,7 +26,7 @@ struct packet_tap {
 int packet_tap_new(const char *filter, const struct interfaces *interfaces, struct packet_tap **ret_tap,
                    struct source_error *ret_error) {
         const struct pcap_handle_config config = {
-                .device = PCAP_ANY, .snaplen = SNAPLEN, .ring_bytes = RING_BYTES, .filter = filter};
+                .device = PCAP_ANY, .snaplen = WHOLE_PACKETS, .ring_bytes = RING_BYTES, .filter = filter};
         _cleanup_(packet_tap_freep) struct packet_tap *tap = calloc(1, sizeof(*tap));
         int r;
 

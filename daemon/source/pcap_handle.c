@@ -2,20 +2,12 @@
 #include "source/pcap_handle.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "source/filter_compile.h"
 #include "util/clock.h"
-
-/* Always a filter: without one the kernel copies whole packets. */
-#define BASE_FILTER "ip or ip6"
-
-/* Longer ones only come from somebody who tries what happens. */
-#define FILTER_MAX 16384u
-
-/* How long the kernel may hold back a block of packets that is not full: a part of the interval the ring is
- * drained in, so that a packet waits for little more than one of these. Never immediate mode, which wakes us
- * for each. */
-#define BLOCK_TIMEOUT_MSEC 40
 
 void pcap_handle_close(pcap_t **handle) {
         if (*handle)
@@ -44,51 +36,6 @@ static int errno_of(int status) {
         }
 }
 
-/* Compiles it, for the handle's link type; an error is told in libpcap's own words. */
-static int try_filter(pcap_t *handle, const char *text, struct bpf_program *ret_program,
-                      struct source_error *ret_error) {
-        if (pcap_compile(handle, ret_program, text, 1, PCAP_NETMASK_UNKNOWN) >= 0)
-                return 0;
-        (void) snprintf(ret_error->text, sizeof(ret_error->text), "filter \"%.200s\": %s", text,
-                        pcap_geterr(handle));
-        return -EINVAL;
-}
-
-/* What the user asked for must not be read together with ours: "tcp or udp" is one operand, and "tcp) or (udp"
- * is none at all, which is why it has to compile alone first. */
-static int compile_filter(pcap_t *handle, const char *filter, struct source_error *ret_error) {
-        _cleanup_free_ char *text = NULL;
-        struct bpf_program program;
-        int r;
-
-        if (filter && strlen(filter) > FILTER_MAX) {
-                (void) snprintf(ret_error->text, sizeof(ret_error->text),
-                                "the filter has %zu characters, but may have at most %u", strlen(filter),
-                                FILTER_MAX);
-                return -EINVAL;
-        }
-        if (filter) {
-                r = try_filter(handle, filter, &program, ret_error);
-                if (r < 0)
-                        return r;
-                pcap_freecode(&program);
-        }
-        if (asprintf(&text, filter ? "(" BASE_FILTER ") and (%s)" : BASE_FILTER "%s", filter ?: "") < 0) {
-                text = NULL; /* undefined then: asprintf(3) */
-                return -ENOMEM;
-        }
-        r = try_filter(handle, text, &program, ret_error);
-        if (r < 0)
-                return r;
-        r = pcap_setfilter(handle, &program);
-        pcap_freecode(&program);
-        if (r < 0) {
-                say(ret_error, "cannot install the filter", handle, r);
-                return -EIO;
-        }
-        return 0;
-}
-
 static int activate(pcap_t *handle, const struct pcap_handle_config *config,
                     struct source_error *ret_error) {
         char what[64];
@@ -115,8 +62,62 @@ static int activate(pcap_t *handle, const struct pcap_handle_config *config,
         return 0;
 }
 
-int pcap_handle_open(const struct pcap_handle_config *config, pcap_t **ret_handle,
-                     struct source_error *ret_error) {
+/* A frame with a VLAN tag is on its way to or from the device of that VLAN, where it is seen again and
+ * counts; what has no such device is not taken by this host. The tag lies beside the frame, and in the
+ * cooked header there is no place for it. Tag 0 is a priority only, and no VLAN. */
+static const struct sock_filter drop_tagged[] = {
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, (uint32_t) (SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)},
+        {BPF_JMP | BPF_JEQ | BPF_K, 3, 0, 0},
+        {BPF_LD | BPF_H | BPF_ABS, 0, 0, (uint32_t) (SKF_AD_OFF + SKF_AD_VLAN_TAG)},
+        {BPF_JMP | BPF_JSET | BPF_K, 0, 1, 0x0fff},
+        {BPF_RET | BPF_K, 0, 0, 0},
+};
+
+/* Puts what libpcap knows no words for in front of what it has made the kernel filter by. */
+static int extend_kernel_filter(pcap_t *handle, bool is_any, uint32_t snaplen) {
+        struct sock_filter code[ELEMENTSOF(drop_tagged) + FILTER_INSNS_MAX];
+        struct sock_fprog program = {.filter = code};
+        const size_t before = is_any ? ELEMENTSOF(drop_tagged) : 0;
+        socklen_t n = FILTER_INSNS_MAX; /* in instructions: sk_get_filter() of net/core/filter.c */
+        int fd = pcap_fileno(handle);
+
+        if (getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, code + before, &n) < 0)
+                return -errno;
+        if (n > 0 && !is_any)
+                return 0;
+        if (n ==
+            0) { /* libpcap filters itself, on what is there of a packet; we do without the rest of it */
+                code[before] = (struct sock_filter){BPF_RET | BPF_K, 0, 0, snaplen};
+                n = 1;
+        }
+        memcpy(code, drop_tagged, before * sizeof(code[0]));
+        program.len = (unsigned short) (before + n);
+        return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno : 0;
+}
+
+int pcap_handle_set_filter(pcap_t *handle, const char *device, const struct filter *filter, uint32_t snaplen,
+                           struct source_error *ret_error) {
+        struct bpf_program program;
+        int r;
+
+        r = filter_program(filter, pcap_datalink(handle), &program, ret_error);
+        if (r < 0)
+                return r;
+        r = pcap_setfilter(handle, &program);
+        if (r < 0) {
+                (void) snprintf(ret_error->text, sizeof(ret_error->text),
+                                "cannot install the filter on %s: %s", device, pcap_geterr(handle));
+                return -EIO;
+        }
+        r = extend_kernel_filter(handle, strcmp(device, PCAP_ANY) == 0, snaplen);
+        if (r < 0)
+                (void) snprintf(ret_error->text, sizeof(ret_error->text),
+                                "cannot install the filter on %s: %s", device, strerror(-r));
+        return r;
+}
+
+int pcap_handle_activate(const struct pcap_handle_config *config, pcap_t **ret_handle,
+                         struct source_error *ret_error) {
         _cleanup_(pcap_handle_close) pcap_t *handle = NULL;
         char error[PCAP_ERRBUF_SIZE] = "";
         int r;
@@ -130,14 +131,30 @@ int pcap_handle_open(const struct pcap_handle_config *config, pcap_t **ret_handl
         r = activate(handle, config, ret_error);
         if (r < 0)
                 return r;
-        r = compile_filter(handle, config->filter, ret_error);
-        if (r < 0)
-                return r;
         if (pcap_setnonblock(handle, 1, error) < 0) {
                 (void) snprintf(ret_error->text, sizeof(ret_error->text), "cannot read without waiting: %s",
                                 error);
                 return -EIO;
         }
+        *ret_handle = TAKE_PTR(handle);
+        return 0;
+}
+
+int pcap_handle_open(const struct pcap_handle_config *config, pcap_t **ret_handle,
+                     struct source_error *ret_error) {
+        _cleanup_(pcap_handle_close) pcap_t *handle = NULL;
+        _cleanup_(filter_freep) struct filter *filter = NULL;
+        int r;
+
+        r = filter_new(config->filter, (uint32_t) config->snaplen, FILTER_ANY, NULL, &filter, ret_error);
+        if (r < 0)
+                return r;
+        r = pcap_handle_activate(config, &handle, ret_error);
+        if (r < 0)
+                return r;
+        r = pcap_handle_set_filter(handle, config->device, filter, (uint32_t) config->snaplen, ret_error);
+        if (r < 0)
+                return r;
         *ret_handle = TAKE_PTR(handle);
         return 0;
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "source/filter.h"
 #include "source/source.h"
 
 /* Setting up and reading a live capture, in the cheapest correct way there is: what all sources of live
@@ -13,15 +14,35 @@
 /* All interfaces: LINUX_SLL2 headers name interface and direction. */
 #define PCAP_ANY "any"
 
+/* How much of a packet is copied for counting it: enough for SLL2, VLAN tags, IPv6 with a few extension
+ * headers and the ports. */
+#define SNAPLEN 192
+
+/* How long the kernel may hold back a block of packets that is not full: a part of the interval the ring is
+ * drained in, so that a packet waits for little more than one of these. Never immediate mode, which wakes us
+ * for each. */
+#define BLOCK_TIMEOUT_MSEC 40
+
 struct pcap_handle_config {
         const char *device;
         int snaplen; /* bytes of each packet; it only helps with a filter */
         size_t ring_bytes;
-        const char *filter; /* pcap-filter(7), on top of "ip or ip6"; NULL: none */
+        const char *filter; /* pcap-filter(7), on top of "ip or ip6"; NULL: none. On PCAP_ANY only */
 };
 
-/* Opens it, non-blocking. Returns 0 or a negative errno with *ret_error: -EPERM without CAP_NET_RAW, -ENODEV,
- * -ENETDOWN, -EINVAL for a filter that does not compile. */
+/* Opens it without its filter, non-blocking: the kernel copies whole packets until one is set. Returns as
+ * pcap_handle_open(). */
+int pcap_handle_activate(const struct pcap_handle_config *config, pcap_t **ret_handle,
+                         struct source_error *ret_error);
+
+/* Sets it, for the handle's link type. On PCAP_ANY, frames with a VLAN tag do not pass either: they are seen
+ * again on the device of that VLAN. Returns 0, or as filter_program(), or -EIO; what was set before holds
+ * then. */
+int pcap_handle_set_filter(pcap_t *handle, const char *device, const struct filter *filter, uint32_t snaplen,
+                           struct source_error *ret_error);
+
+/* Opens it with its filter, non-blocking. Returns 0 or a negative errno with *ret_error: -EPERM without
+ * CAP_NET_RAW, -ENODEV, -ENETDOWN, -EINVAL for a filter that does not compile, and as filter_new(). */
 int pcap_handle_open(const struct pcap_handle_config *config, pcap_t **ret_handle,
                      struct source_error *ret_error);
 

@@ -7,8 +7,7 @@
 
 /* One handle on all interfaces: nothing needs to be done for those that come and go. */
 
-/* Enough for SLL2, VLAN tags, IPv6 with a few extension headers and the ports. */
-#define SNAPLEN 192
+
 
 struct pcap_live {
         pcap_t *handle;

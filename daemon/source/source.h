@@ -9,6 +9,12 @@
 #include "source/interfaces.h"
 #include "util/macros.h"
 
+/* Called again and again while something is waited for, so that work goes on. */
+struct source_waiting {
+        void (*call)(void *userdata);
+        void *userdata;
+};
+
 struct source_config {
         const char *path;              /* savefile, for the source that reads one */
         const char *filter;            /* pcap-filter(7), on top of "ip or ip6"; NULL: none */
