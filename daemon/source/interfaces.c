@@ -7,6 +7,8 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
+#include "source/link_message.h"
+#include "util/clock.h"
 #include "util/hash_table.h"
 
 /* Far beyond any host; a bound on memory, not on use. */
@@ -16,14 +18,27 @@
 /* What the kernel fills at most per message of a dump: net/netlink/af_netlink.c, netlink_dump(). */
 #define MESSAGE_BYTES 32768
 
+/* How often a dump is begun anew when links change under it, before what was known before has to do. */
+#define TRIES 3
+
+/* How long addresses that are gone are remembered: longer than a packet waits to be read. */
+#define REMEMBER_USEC (2 * USEC_PER_SEC)
+
+struct address {
+        struct in6_addr address; /* key */
+        uint32_t ifindex;        /* 0: several have it */
+        uint64_t gone_usec;      /* CLOCK_REALTIME, when that was seen; 0: it is there */
+};
+
 struct snapshot {
         struct hash_table *by_index;  /* struct interface */
-        struct hash_table *addresses; /* struct in6_addr */
+        struct hash_table *addresses; /* struct address */
 };
 
 struct interfaces {
         struct snapshot now;
-        struct mnl_socket *events;
+        struct mnl_socket *events; /* NULL: nothing ever changes */
+        uint64_t generation;
         bool stale; /* something changed since `now` was read */
 };
 
@@ -50,37 +65,24 @@ static int open_rtnetlink(unsigned groups, struct mnl_socket **ret_socket) {
 }
 
 static int on_link(const struct nlmsghdr *message, void *userdata) {
-        const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
         struct snapshot *snapshot = userdata;
-        struct interface *interface;
-        const struct nlattr *attribute;
-        uint32_t ifindex;
+        struct interface interface;
         void *entry;
 
-        if (message->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(message) < sizeof(*info))
+        if (link_message_parse(message, &interface) < 0)
                 return MNL_CB_OK;
-        ifindex = (uint32_t) info->ifi_index;
-        if (hash_table_find(snapshot->by_index, &ifindex)) /* a dump may show one twice while links change */
+        if (hash_table_find(snapshot->by_index,
+                            &interface.ifindex)) /* a dump may show one twice while links change */
                 return MNL_CB_OK;
-        if (hash_table_add(snapshot->by_index, &ifindex, &entry) < 0)
+        if (hash_table_add(snapshot->by_index, &interface.ifindex, &entry) < 0)
                 return MNL_CB_ERROR;
-        interface = entry;
-        interface->flags = info->ifi_flags;
-
-        mnl_attr_for_each(attribute, message, sizeof(*info)) {
-                if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
-                    mnl_attr_validate(attribute, MNL_TYPE_STRING) >= 0)
-                        (void) snprintf(interface->name, sizeof(interface->name), "%s",
-                                        mnl_attr_get_str(attribute));
-                if (mnl_attr_get_type(attribute) == IFLA_MASTER &&
-                    mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
-                        interface->master = mnl_attr_get_u32(attribute);
-        }
+        memcpy(entry, &interface, sizeof(interface));
         return MNL_CB_OK;
 }
 
-static int add_address(struct snapshot *snapshot, const struct nlattr *attribute) {
+static int add_address(struct snapshot *snapshot, const struct nlattr *attribute, uint32_t ifindex) {
         struct in6_addr address = {};
+        struct address *known;
         void *entry;
 
         switch (mnl_attr_get_payload_len(attribute)) {
@@ -94,9 +96,17 @@ static int add_address(struct snapshot *snapshot, const struct nlattr *attribute
         default:
                 return 0;
         }
-        return hash_table_find(snapshot->addresses, &address)
-                       ? 0
-                       : hash_table_add(snapshot->addresses, &address, &entry);
+        known = hash_table_find(snapshot->addresses, &address);
+        if (known) {
+                if (known->ifindex != ifindex)
+                        known->ifindex = 0;
+                return 0;
+        }
+        if (hash_table_add(snapshot->addresses, &address, &entry) < 0)
+                return -ENOMEM;
+        known = entry;
+        known->ifindex = ifindex;
+        return 0;
 }
 
 static int on_address(const struct nlmsghdr *message, void *userdata) {
@@ -114,7 +124,7 @@ static int on_address(const struct nlmsghdr *message, void *userdata) {
                 uint16_t type = mnl_attr_get_type(attribute);
 
                 if ((type == IFA_LOCAL || type == IFA_BROADCAST || (type == IFA_ADDRESS && !has_local)) &&
-                    add_address(snapshot, attribute) < 0)
+                    add_address(snapshot, attribute, info->ifa_index) < 0)
                         return MNL_CB_ERROR;
         }
         return MNL_CB_OK;
@@ -145,6 +155,73 @@ static int dump(struct mnl_socket *socket, uint16_t type, mnl_cb_t handler, stru
         return r < 0 ? -(errno ?: EIO) : 0;
 }
 
+static int snapshot_init(struct snapshot *ret_snapshot) {
+        _cleanup_(snapshot_done) struct snapshot snapshot = {};
+        int r;
+
+        r = hash_table_new(sizeof(struct interface), sizeof(uint32_t), MAX_INTERFACES, &snapshot.by_index);
+        if (r < 0)
+                return r;
+        r = hash_table_new(sizeof(struct address), sizeof(struct in6_addr), MAX_ADDRESSES,
+                           &snapshot.addresses);
+        if (r < 0)
+                return r;
+        *ret_snapshot = snapshot;
+        snapshot = (struct snapshot){};
+        return 0;
+}
+
+static void keep_interfaces(const struct snapshot *before, struct snapshot *snapshot) {
+        const struct interface *interface;
+        uint32_t cursor = 0;
+        void *entry;
+
+        while ((interface = hash_table_next(before->by_index, &cursor))) {
+                if (interface->gone || hash_table_find(snapshot->by_index, &interface->ifindex) ||
+                    hash_table_add(snapshot->by_index, &interface->ifindex, &entry) < 0)
+                        continue;
+                memcpy(entry, interface, sizeof(*interface));
+                ((struct interface *) entry)->gone = true;
+                ((struct interface *) entry)->first_upper = ((struct interface *) entry)->next_upper = 0;
+        }
+}
+
+static void keep_addresses(const struct snapshot *before, struct snapshot *snapshot) {
+        const uint64_t now = clock_usec(CLOCK_REALTIME);
+        const struct address *address;
+        uint32_t cursor = 0;
+        void *entry;
+
+        while ((address = hash_table_next(before->addresses, &cursor))) {
+                uint64_t gone_usec = address->gone_usec ?: now;
+
+                /* a clock that was set back must not keep them */
+                if (now < gone_usec || now - gone_usec > REMEMBER_USEC ||
+                    hash_table_find(snapshot->addresses, &address->address) ||
+                    hash_table_add(snapshot->addresses, &address->address, &entry) < 0)
+                        continue;
+                memcpy(entry, address, sizeof(*address));
+                ((struct address *) entry)->gone_usec = gone_usec;
+        }
+}
+
+/* Links each device that takes packets from another to that one. */
+static void find_uppers(struct snapshot *snapshot) {
+        struct interface *upper, *lower;
+        uint32_t cursor = 0;
+
+        while ((upper = hash_table_next(snapshot->by_index, &cursor))) {
+                if (upper->kind != INTERFACE_VLAN && upper->kind != INTERFACE_MACVLAN &&
+                    upper->kind != INTERFACE_IPVLAN)
+                        continue;
+                lower = hash_table_find(snapshot->by_index, &upper->lower);
+                if (!lower || lower == upper)
+                        continue;
+                upper->next_upper = lower->first_upper;
+                lower->first_upper = upper->ifindex;
+        }
+}
+
 static int read_snapshot(struct snapshot *ret_snapshot) {
         _cleanup_(mnl_socket_freep) struct mnl_socket *socket = NULL;
         _cleanup_(snapshot_done) struct snapshot snapshot = {};
@@ -153,11 +230,7 @@ static int read_snapshot(struct snapshot *ret_snapshot) {
         r = open_rtnetlink(0, &socket);
         if (r < 0)
                 return r;
-        r = hash_table_new(sizeof(struct interface), sizeof(uint32_t), MAX_INTERFACES, &snapshot.by_index);
-        if (r < 0)
-                return r;
-        r = hash_table_new(sizeof(struct in6_addr), sizeof(struct in6_addr), MAX_ADDRESSES,
-                           &snapshot.addresses);
+        r = snapshot_init(&snapshot);
         if (r < 0)
                 return r;
         r = dump(socket, RTM_GETLINK, on_link, &snapshot);
@@ -174,13 +247,20 @@ static int read_snapshot(struct snapshot *ret_snapshot) {
 
 static int refresh(struct interfaces *interfaces) {
         struct snapshot fresh;
-        int r;
+        int r = -EINTR;
 
-        r = read_snapshot(&fresh);
+        for (int tries = 0; tries < TRIES && r == -EINTR; tries++)
+                r = read_snapshot(&fresh);
         if (r < 0)
                 return r;
+        if (interfaces->now.by_index) {
+                keep_interfaces(&interfaces->now, &fresh);
+                keep_addresses(&interfaces->now, &fresh);
+        }
+        find_uppers(&fresh);
         snapshot_done(&interfaces->now);
         interfaces->now = fresh;
+        interfaces->generation++;
         interfaces->stale = false;
         return 1;
 }
@@ -196,12 +276,30 @@ int interfaces_new(struct interfaces **ret_interfaces) {
         if (r < 0)
                 return r;
         r = refresh(interfaces);
-        if (r == -EINTR) { /* links were changing: the next update reads them again */
-                interfaces->stale = true;
-                r = refresh(interfaces);
-        }
         if (r < 0)
                 return r;
+
+        *ret_interfaces = TAKE_PTR(interfaces);
+        return 0;
+}
+
+static int on_message(const struct nlmsghdr *message, void *userdata) {
+        return message->nlmsg_type == RTM_NEWLINK ? on_link(message, userdata)
+                                                  : on_address(message, userdata);
+}
+
+int interfaces_new_from(const void *dump, size_t size, struct interfaces **ret_interfaces) {
+        _cleanup_(interfaces_freep) struct interfaces *interfaces = calloc(1, sizeof(*interfaces));
+        int r;
+
+        if (!interfaces)
+                return -ENOMEM;
+        r = snapshot_init(&interfaces->now);
+        if (r < 0)
+                return r;
+        if (mnl_cb_run(dump, size, 0, 0, on_message, &interfaces->now) < MNL_CB_STOP)
+                return -EBADMSG;
+        find_uppers(&interfaces->now);
 
         *ret_interfaces = TAKE_PTR(interfaces);
         return 0;
@@ -218,17 +316,55 @@ void interfaces_free(struct interfaces *interfaces) {
 int interfaces_update(struct interfaces *interfaces) {
         char buffer[MESSAGE_BYTES] __attribute__((aligned(8)));
 
+        if (!interfaces->events)
+                return 0;
         /* What exactly changed does not matter; ENOBUFS says that some changes were not even told. */
         while (mnl_socket_recvfrom(interfaces->events, buffer, sizeof(buffer)) >= 0 || errno == ENOBUFS)
                 interfaces->stale = true;
         return interfaces->stale ? refresh(interfaces) : 0;
 }
 
-const struct interface *interfaces_get(const struct interfaces *interfaces, uint32_t ifindex) {
+int interfaces_fd(const struct interfaces *interfaces) {
+        return interfaces->events ? mnl_socket_get_fd(interfaces->events) : -1;
+}
+
+bool interfaces_are_stale(const struct interfaces *interfaces) {
+        return interfaces->stale;
+}
+
+uint64_t interfaces_generation(const struct interfaces *interfaces) {
+        return interfaces->generation;
+}
+
+const struct interface *interfaces_get_recent(const struct interfaces *interfaces, uint32_t ifindex) {
         return hash_table_find(interfaces->now.by_index, &ifindex);
 }
 
-bool interfaces_is_ours(const struct interfaces *interfaces, const struct in6_addr *address) {
+const struct interface *interfaces_get(const struct interfaces *interfaces, uint32_t ifindex) {
+        const struct interface *interface = interfaces_get_recent(interfaces, ifindex);
+
+        return interface && !interface->gone ? interface : NULL;
+}
+
+const struct interface *interfaces_next(const struct interfaces *interfaces, uint32_t *cursor) {
+        const struct interface *interface;
+
+        do
+                interface = hash_table_next(interfaces->now.by_index, cursor);
+        while (interface && interface->gone);
+        return interface;
+}
+
+/* NULL: of no interface at that time. */
+static const struct address *find_address(const struct interfaces *interfaces,
+                                          const struct in6_addr *address, uint64_t time_usec) {
+        const struct address *known = hash_table_find(interfaces->now.addresses, address);
+
+        return known && (known->gone_usec == 0 || time_usec <= known->gone_usec) ? known : NULL;
+}
+
+bool interfaces_is_ours(const struct interfaces *interfaces, const struct in6_addr *address,
+                        uint64_t time_usec) {
         static const struct in6_addr limited_broadcast = {
                 .s6_addr = {[10] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 
@@ -243,5 +379,12 @@ bool interfaces_is_ours(const struct interfaces *interfaces, const struct in6_ad
         } else if (IN6_IS_ADDR_MULTICAST(address) || IN6_IS_ADDR_UNSPECIFIED(address) ||
                    IN6_IS_ADDR_LOOPBACK(address))
                 return true;
-        return hash_table_find(interfaces->now.addresses, address) != NULL;
+        return find_address(interfaces, address, time_usec) != NULL;
+}
+
+bool interfaces_address_is_on(const struct interfaces *interfaces, const struct in6_addr *address,
+                              uint32_t ifindex, uint64_t time_usec) {
+        const struct address *known = find_address(interfaces, address, time_usec);
+
+        return known && known->ifindex == ifindex;
 }

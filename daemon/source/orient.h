@@ -6,16 +6,39 @@
 #include <stdint.h>
 
 #include "model/sample.h"
+#include "source/addresses.h"
+#include "source/device_list.h"
 #include "source/interfaces.h"
 
-/* From captured bytes to a sample: decodes the packet and turns it so that `local` is our end. */
+/* Packets, and bytes at the IP layer. */
+struct orient_counts {
+        uint64_t received; /* packets that came */
+        uint64_t dropped;  /* packets that the kernel had no room for */
+
+        /* beside the ledger: bytes that count somewhere else, or are not asked for */
+        uint64_t skipped_enslaved; /* on a port: they count on the bridge or bond, or only pass through it */
+        uint64_t skipped_stacked;  /* on the device below: they count on the one above, or where tc(8) took
+                                    * them from */
+        uint64_t skipped_address;  /* of local addresses that are not asked for */
+
+        uint64_t tunnel_inner; /* bytes in the ledger that travelled inside packets that are in it too */
+};
+
+/* From captured bytes to a sample: decodes the packet, turns it so that `local` is our end, and sees to it
+ * that what is seen on several devices counts on one. */
 struct orient {
         int link_type;
+        uint32_t ifindex;                    /* of the device they come from; 0: their header says */
         const struct interfaces *interfaces; /* who we are */
+        const struct device_list *devices;   /* those captured on; NULL: all are */
+        const struct addresses *addresses;   /* that count; NULL or none: all do */
         bool any_host;                       /* a savefile: it may come from another host */
-        uint64_t skipped_enslaved;           /* bytes that count on the interface's master instead */
+        uint64_t time_usec;                  /* of the packet under way */
+        struct orient_counts counts;
 };
 
 /* Returns true with *ret_sample set, false when the packet does not count here. */
 bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, size_t wire_length,
                    uint64_t time_usec, struct sample *ret_sample);
+
+void orient_counts_add(struct orient_counts *counts, const struct orient_counts *more);

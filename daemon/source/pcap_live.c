@@ -80,7 +80,7 @@ static void pcap_live_stats(void *state, struct source_stats *ret_stats) {
         *ret_stats = (struct source_stats){
                 .received = live->received,
                 .dropped = drop_counter_read(&live->drops, live->handle),
-                .skipped_enslaved = live->orient.skipped_enslaved,
+                .skipped_enslaved = live->orient.counts.skipped_enslaved,
         };
 }
 

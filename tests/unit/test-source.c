@@ -7,6 +7,7 @@
 #include "source/interfaces.h"
 #include "source/source.h"
 #include "support/test.h"
+#include "util/clock.h"
 
 struct sums {
         uint64_t packets, bytes, keyless;
@@ -182,12 +183,16 @@ static void assert_is_ours(const struct interfaces *interfaces, const char *text
         struct in6_addr address;
 
         assert_int_equal(inet_pton(AF_INET6, text, &address), 1);
-        assert_int_equal(interfaces_is_ours(interfaces, &address), ours);
+        assert_int_equal(interfaces_is_ours(interfaces, &address, clock_usec(CLOCK_REALTIME)), ours);
 }
 
 /* Links and addresses are followed as they come and go. */
 static void test_interfaces(void **state) {
+        const struct interface *interface;
         struct interfaces *interfaces;
+        struct in6_addr address;
+        uint64_t before;
+        uint32_t bridge;
 
         (void) state;
         SKIP_UNLESS_ROOT();
@@ -213,10 +218,18 @@ static void test_interfaces(void **state) {
         assert_int_equal(interfaces_get(interfaces, if_nametoindex("v0"))->master, 0);
         assert_string_equal(interfaces_get(interfaces, if_nametoindex("b0"))->name, "b0");
 
+        bridge = if_nametoindex("b0");
+        before = clock_usec(CLOCK_REALTIME);
         assert_int_equal(system("ip addr del 192.0.2.1/24 dev v0 && ip link del b0"), 0);
         assert_int_equal(interfaces_update(interfaces), 1);
         assert_is_ours(interfaces, "::ffff:192.0.2.1", false);
+        assert_int_equal(inet_pton(AF_INET6, "::ffff:192.0.2.1", &address), 1);
+        assert_true(interfaces_is_ours(interfaces, &address, before)); /* for what was captured until then */
         assert_int_equal(interfaces_get(interfaces, if_nametoindex("v1"))->master, 0);
+        assert_null(interfaces_get(interfaces, bridge));
+        assert_string_equal(interfaces_get_recent(interfaces, bridge)->name, "b0");
+        for (uint32_t cursor = 0; (interface = interfaces_next(interfaces, &cursor));)
+                assert_int_not_equal(interface->ifindex, bridge);
         interfaces_free(interfaces);
 }
 
