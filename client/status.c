@@ -63,19 +63,24 @@ static void print_limits(struct json_object *properties) {
                             has_max ? format_bytes(max, most) : "none");
 }
 
+static void print_device(const char *name, struct json_object *device) {
+        const char *link_type = text_property(device, NETFLOWD_DEVICE_LINK_TYPE),
+                   *error = text_property(device, NETFLOWD_DEVICE_LAST_ERROR);
+        uint64_t received = json_object_get_uint64(property(device, NETFLOWD_DEVICE_RECEIVED)),
+                 dropped = json_object_get_uint64(property(device, NETFLOWD_DEVICE_DROPPED));
+
+        print_value(name, "%s%s%s%s, %s, %" PRIu64 " received, %" PRIu64 " dropped%s%s%s",
+                    text_property(device, NETFLOWD_DEVICE_NAME), *link_type ? " (" : "", link_type,
+                    *link_type ? ")" : "", text_property(device, NETFLOWD_DEVICE_STATE), received, dropped,
+                    *error ? " (last: " : "", error, *error ? ")" : "");
+}
+
 static void print_devices(struct json_object *properties) {
         struct json_object *devices = property(properties, NETFLOWD_PROPERTY_DEVICES);
         size_t n = devices ? json_object_array_length(devices) : 0;
 
-        for (size_t i = 0; i < n; i++) {
-                struct json_object *device = json_object_array_get_idx(devices, i);
-                const char *error = text_property(device, NETFLOWD_DEVICE_LAST_ERROR);
-
-                print_value(i == 0 ? "Devices" : "", "%s (%s), %s%s%s",
-                            text_property(device, NETFLOWD_DEVICE_NAME),
-                            text_property(device, NETFLOWD_DEVICE_LINK_TYPE),
-                            text_property(device, NETFLOWD_DEVICE_STATE), *error ? ": " : "", error);
-        }
+        for (size_t i = 0; i < n; i++)
+                print_device(i == 0 ? "Devices" : "", json_object_array_get_idx(devices, i));
 }
 
 struct entry {
@@ -94,6 +99,26 @@ static void print_share(const char *name, const char *what, uint64_t bytes, uint
 
         print_value(name, "%s %s (%.2f %%)", format_bytes(bytes, text), what,
                     seen > 0 ? 100.0 * (double) bytes / (double) seen : 0.0);
+}
+
+/* What is no part of the sum, where there is any. */
+static void print_beside(struct json_object *ledger) {
+        static const struct {
+                const char *key, *meaning;
+        } beside[] = {
+                {NETFLOWD_LEDGER_TUNNEL_INNER, "of it inside tunnels, whose own packets count too"},
+                {NETFLOWD_LEDGER_SKIPPED_ENSLAVED, "beside it on ports, counted on their bridge or bond"},
+                {NETFLOWD_LEDGER_SKIPPED_STACKED, "beside it counted on another device"},
+                {NETFLOWD_LEDGER_SKIPPED_ADDRESS, "beside it of addresses not asked for"},
+        };
+
+        for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++) {
+                uint64_t bytes = json_object_get_uint64(property(ledger, beside[i].key));
+                char text[UNITS_MAX];
+
+                if (bytes > 0)
+                        print_value("", "%s %s", format_bytes(bytes, text), beside[i].meaning);
+        }
 }
 
 static int print_ledger(struct json_object *properties) {
@@ -121,6 +146,7 @@ static int print_ledger(struct json_object *properties) {
         qsort(reasons, n, sizeof(*reasons), by_bytes);
         for (size_t i = 0; i < n; i++)
                 print_share("", reasons[i].key, reasons[i].bytes, seen);
+        print_beside(ledger);
         return EXIT_SUCCESS;
 }
 

@@ -60,6 +60,7 @@
 /* Options of methods. */
 #define NETFLOWD_OPTION_SORT      "sort"
 #define NETFLOWD_OPTION_FILTER    "filter"
+#define NETFLOWD_OPTION_DEVICES   "devices"
 #define NETFLOWD_OPTION_PID       "pid"
 #define NETFLOWD_OPTION_UNIT      "unit"
 #define NETFLOWD_OPTION_TIMEOUT   "timeout_usec"
@@ -138,6 +139,9 @@
 #define NETFLOWD_LEDGER_ATTRIBUTED       "attributed"
 #define NETFLOWD_LEDGER_UNATTRIBUTED     "unattributed-"
 #define NETFLOWD_LEDGER_SKIPPED_ENSLAVED "skipped-enslaved"
+#define NETFLOWD_LEDGER_SKIPPED_STACKED  "skipped-stacked"
+#define NETFLOWD_LEDGER_SKIPPED_ADDRESS  "skipped-address"
+#define NETFLOWD_LEDGER_TUNNEL_INNER     "tunnel-inner"
 
 /* Bounds of the window, in seconds. */
 #define NETFLOWD_RECENT_MIN 1u

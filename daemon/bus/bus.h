@@ -16,7 +16,8 @@ struct bus;
 
 /* What StartCapture() asks for. */
 struct capture_request {
-        const char *filter;    /* pcap-filter(7), "": none; NULL: as it is */
+        const char *filter;         /* pcap-filter(7), "": none; NULL: as it is */
+        const char *const *devices; /* names and patterns, none: all; NULL: as it is */
         uint64_t timeout_usec; /* how long; UINT64_MAX: without an end; 0: as it is */
 };
 

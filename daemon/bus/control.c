@@ -5,6 +5,7 @@
 #include "bus/bus_internal.h"
 #include "bus/options.h"
 #include "dbus/org.netflowd1.h"
+#include "util/strv.h"
 
 static int refuse(sd_bus_error *ret_error) {
         return sd_bus_error_setf(ret_error, SD_BUS_ERROR_ACCESS_DENIED,
@@ -13,11 +14,14 @@ static int refuse(sd_bus_error *ret_error) {
 
 static int start_capture(sd_bus_message *call, const struct caller *caller, void *userdata,
                          sd_bus_error *ret_error) {
+        static const char *const none[] = {NULL};
         struct bus *bus = userdata;
         struct capture_request request = {};
-        bool has_timeout = false;
+        _cleanup_(strv_freep) char **devices = NULL;
+        bool has_timeout = false, has_devices = false;
         const struct option_slot slots[] = {
                 {NETFLOWD_OPTION_FILTER, "s", &request.filter, NULL},
+                {NETFLOWD_OPTION_DEVICES, "as", &devices, &has_devices},
                 {NETFLOWD_OPTION_TIMEOUT, "t", &request.timeout_usec, &has_timeout},
         };
         struct source_error error = {};
@@ -32,6 +36,8 @@ static int start_capture(sd_bus_message *call, const struct caller *caller, void
                 return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS,
                                          "%s is 0, but must be in the range 1..%" PRIu64 ", which is none",
                                          NETFLOWD_OPTION_TIMEOUT, UINT64_MAX);
+        if (has_devices)
+                request.devices = devices ? (const char *const *) devices : none;
         r = bus->config.start_capture(&request, bus->config.userdata, &error);
         if (r == -EINVAL)
                 return sd_bus_error_set(ret_error, SD_BUS_ERROR_INVALID_ARGS, error.text);

@@ -4,6 +4,7 @@
 
 #include "bus/bus_internal.h"
 #include "dbus/org.netflowd1.h"
+#include "util/utf8.h"
 
 int bus_find_process(struct bus *bus, uint32_t pid, struct process **ret_process, sd_bus_error *ret_error) {
         struct process *process = engine_find_pid(bus->config.engine, pid);
@@ -52,25 +53,34 @@ GETTER(get_filter) {
         return sd_bus_message_append(reply, "s", engine_filter(bus->config.engine));
 }
 
-static const char *device_state(const struct engine *engine) {
-        if (engine_capturing(engine))
-                return "capturing";
-        return *engine_last_error(engine) ? "failed" : "stopped";
+/* Names of interfaces may hold any bytes but blanks, / and :. */
+static int append_device(sd_bus_message *reply, const struct engine_device *device) {
+        _cleanup_free_ char *name = strdup(device->name), *error = strdup(device->last_error);
+
+        if (!name || !error)
+                return -ENOMEM;
+        utf8_make_valid(name);
+        utf8_make_valid(error);
+        return sd_bus_message_append(reply, "a{sv}", 6, NETFLOWD_DEVICE_NAME, "s", name,
+                                     NETFLOWD_DEVICE_LINK_TYPE, "s", device->link_type, NETFLOWD_DEVICE_STATE,
+                                     "s", device->state, NETFLOWD_DEVICE_LAST_ERROR, "s", error,
+                                     NETFLOWD_DEVICE_RECEIVED, "t", device->received, NETFLOWD_DEVICE_DROPPED,
+                                     "t", device->dropped);
 }
 
 GETTER(get_devices) {
+        _cleanup_free_ struct engine_device *devices = NULL;
         struct bus *bus = userdata;
-        struct source_device device;
-        struct source_stats stats;
+        size_t n;
+        int r;
 
-        engine_device(bus->config.engine, &device);
-        engine_source_stats(bus->config.engine, &stats);
-        return sd_bus_message_append(reply, "aa{sv}", 1, 6, NETFLOWD_DEVICE_NAME, "s", device.name,
-                                     NETFLOWD_DEVICE_LINK_TYPE, "s", device.link_type, NETFLOWD_DEVICE_STATE,
-                                     "s", device_state(bus->config.engine),
-                                     NETFLOWD_DEVICE_LAST_ERROR, "s", engine_last_error(bus->config.engine),
-                                     NETFLOWD_DEVICE_RECEIVED, "t", stats.received, NETFLOWD_DEVICE_DROPPED,
-                                     "t", stats.dropped);
+        r = engine_devices(bus->config.engine, &devices, &n);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = append_device(reply, &devices[i]);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 GETTER(get_packets_received) {
@@ -103,6 +113,24 @@ static int append_unattributed(sd_bus_message *reply, const struct ledger *ledge
         return 0;
 }
 
+/* What is no part of the sum. */
+static int append_beside(sd_bus_message *reply, const struct ledger *ledger) {
+        const struct {
+                const char *key;
+                uint64_t bytes;
+        } beside[] = {
+                {NETFLOWD_LEDGER_SKIPPED_ENSLAVED, ledger->skipped_enslaved},
+                {NETFLOWD_LEDGER_SKIPPED_STACKED, ledger->skipped_stacked},
+                {NETFLOWD_LEDGER_SKIPPED_ADDRESS, ledger->skipped_address},
+                {NETFLOWD_LEDGER_TUNNEL_INNER, ledger->tunnel_inner},
+        };
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(beside) && r >= 0; i++)
+                r = sd_bus_message_append(reply, "{st}", beside[i].key, beside[i].bytes);
+        return r;
+}
+
 GETTER(get_ledger) {
         struct bus *bus = userdata;
         struct ledger ledger;
@@ -118,8 +146,7 @@ GETTER(get_ledger) {
         if (r >= 0)
                 r = append_unattributed(reply, &ledger);
         if (r >= 0)
-                r = sd_bus_message_append(reply, "{st}", NETFLOWD_LEDGER_SKIPPED_ENSLAVED,
-                                          ledger.skipped_enslaved);
+                r = append_beside(reply, &ledger);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 

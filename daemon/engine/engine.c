@@ -116,7 +116,7 @@ static int open_source(struct engine *engine, struct source_error *ret_error) {
         struct source_error reason;
         int r;
 
-        r = engine_open_source(engine, engine->filter, &engine->source, &reason, ret_error);
+        r = engine_open_source(engine, &engine->config.choice, &engine->source, &reason, ret_error);
         if (r < 0)
                 return r;
         engine->backend = source_name(engine->source);
@@ -136,10 +136,12 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine,
                 return -ENOMEM;
         engine->config = *config;
         engine->questions_max = QUESTIONS_MAX;
-        if (config->filter) {
-                engine->filter = strdup(config->filter);
-                if (!engine->filter)
-                        return -ENOMEM;
+        r = engine_own_choice(engine, &config->choice);
+        if (r >= 0)
+                r = device_list_new(&engine->devices);
+        if (r < 0) {
+                (void) snprintf(ret_error->text, sizeof(ret_error->text), "no memory for the devices");
+                return r;
         }
         r = books_new(&config->limits, &engine->books);
         if (r < 0) {
@@ -164,7 +166,7 @@ int engine_new_beside(const struct engine *engine, struct engine **ret_beside, s
         struct engine_config config = engine->config;
 
         config.backend = "pcap";
-        config.filter = NULL;
+        config.choice = (struct source_choice){};
         return engine_new(&config, ret_beside, ret_error);
 }
 
@@ -176,7 +178,8 @@ void engine_free(struct engine *engine) {
         books_free(engine->books);
         process_watch_free(engine->watch);
         interfaces_free(engine->interfaces);
-        free(engine->filter);
+        device_list_free(engine->devices);
+        owned_choice_done(&engine->choice);
         free(engine);
 }
 
@@ -189,7 +192,7 @@ static void enter_owned(struct engine *engine, const struct sample *sample) {
                 books_enter_reason(engine->books, sample, UNATTRIBUTED_OVERFLOW);
 }
 
-static void on_sample(const struct sample *sample, void *userdata) {
+void engine_take_sample(const struct sample *sample, void *userdata) {
         struct engine *engine = userdata;
 
         engine->packet_clock = MAX(engine->packet_clock, sample->time_usec);
@@ -208,14 +211,12 @@ static void give_up_pending(struct engine *engine, uint64_t bytes) {
                 books_enter_reason(engine->books, &sample, UNATTRIBUTED_NO_PROCESS);
 }
 
-static void close_source(struct engine *engine) {
+void engine_close_source(struct engine *engine) {
         struct source_stats stats;
 
         source_stats(engine->source, &stats);
         give_up_pending(engine, stats.pending);
-        engine->earlier.received += stats.received;
-        engine->earlier.dropped += stats.dropped;
-        engine->earlier.skipped_enslaved += stats.skipped_enslaved;
+        source_stats_add(&engine->earlier, &stats);
         source_free(TAKE_PTR(engine->source));
 }
 
@@ -225,11 +226,11 @@ int engine_drain(struct engine *engine, int max_packets, struct source_error *re
         /* what cannot be read now stays as it was, and is tried again with the next drain */
         (void) interfaces_update(engine->interfaces);
         if (engine->source)
-                r = source_drain(engine->source, max_packets, on_sample, engine, ret_error);
+                r = source_drain(engine->source, max_packets, engine_take_sample, engine, ret_error);
         engine_settle(engine, clock_usec(CLOCK_MONOTONIC), false);
         if (r < 0 && engine->source) {
                 engine->last_error = *ret_error;
-                close_source(engine);
+                engine_close_source(engine);
         }
         return r;
 }
@@ -248,7 +249,7 @@ void engine_finish(struct engine *engine) {
 }
 
 /* All that was on the wire until now, which the kernel hands over within that time. */
-static void drain_to_the_end(struct engine *engine) {
+void engine_drain_to_the_end(struct engine *engine) {
         const uint64_t end = clock_usec(CLOCK_MONOTONIC) + READ_BEHIND_USEC;
         struct source_error error;
         uint64_t now;
@@ -264,10 +265,11 @@ static void drain_to_the_end(struct engine *engine) {
 void engine_stop(struct engine *engine) {
         if (!engine->source)
                 return;
-        drain_to_the_end(engine);
+        engine_drain_to_the_end(engine);
         engine_finish(engine);
         if (engine->source)
-                close_source(engine);
+                engine_close_source(engine);
+        device_list_stop(engine->devices);
         engine->last_error = (struct source_error){};
 }
 
@@ -284,32 +286,6 @@ int engine_reopen(struct engine *engine, struct source_error *ret_error) {
         r = open_source(engine, ret_error);
         engine->last_error = r < 0 ? *ret_error : (struct source_error){};
         return r;
-}
-
-int engine_set_filter(struct engine *engine, const char *filter, struct source_error *ret_error) {
-        _cleanup_(source_freep) struct source *trial = NULL;
-        _cleanup_free_ char *copy = NULL;
-        struct source_error reason;
-        int r;
-
-        if (filter) {
-                copy = strdup(filter);
-                if (!copy)
-                        return -ENOMEM;
-        }
-        r = engine_open_source(engine, filter, &trial, &reason, ret_error);
-        if (r < 0 && (engine->source || r == -EINVAL))
-                return r;
-        /* it cannot stay beside the one there is: what both see would count twice */
-        source_free(TAKE_PTR(trial));
-        if (engine->source)
-                drain_to_the_end(engine);
-        free(engine->filter);
-        engine->filter = TAKE_PTR(copy);
-        if (!engine->source)
-                return 0;
-        close_source(engine);
-        return engine_reopen(engine, ret_error);
 }
 
 bool engine_capturing(const struct engine *engine) {
@@ -335,7 +311,8 @@ bool engine_due(const struct engine *engine) {
 }
 
 bool engine_pending(const struct engine *engine) {
-        return engine->books->ledger.unattributed[UNATTRIBUTED_PENDING] > 0;
+        return engine->books->ledger.unattributed[UNATTRIBUTED_PENDING] > 0 ||
+               interfaces_are_stale(engine->interfaces) || (engine->source && source_busy(engine->source));
 }
 
 uint64_t engine_now(const struct engine *engine) {
@@ -364,49 +341,6 @@ const char *engine_owners(const struct engine *engine) {
         if (engine_drained_by_fd(engine))
                 return engine->backend;
         return engine->owners ? owner_lookup_name(engine->owners) : "none";
-}
-
-const char *engine_last_error(const struct engine *engine) {
-        return engine->last_error.text;
-}
-
-const char *engine_filter(const struct engine *engine) {
-        return engine->filter ?: "";
-}
-
-void engine_source_stats(struct engine *engine, struct source_stats *ret_stats) {
-        struct source_stats stats = {};
-
-        if (engine->source)
-                source_stats(engine->source, &stats);
-        *ret_stats = (struct source_stats){
-                .received = engine->earlier.received + stats.received,
-                .dropped = engine->earlier.dropped + stats.dropped,
-                .skipped_enslaved = engine->earlier.skipped_enslaved + stats.skipped_enslaved,
-                .pending = stats.pending,
-        };
-}
-
-void engine_owner_stats(const struct engine *engine, struct owner_stats *ret_stats) {
-        *ret_stats = (struct owner_stats){};
-        if (engine->owners)
-                owner_lookup_stats(engine->owners, ret_stats);
-}
-
-void engine_device(const struct engine *engine, struct source_device *ret_device) {
-        *ret_device = (struct source_device){.name = "any", .link_type = ""};
-        if (engine->source)
-                source_device(engine->source, ret_device);
-}
-
-void engine_ledger(struct engine *engine, struct ledger *ret_ledger) {
-        struct source_stats stats;
-
-        engine_source_stats(engine, &stats);
-        *ret_ledger = engine->books->ledger;
-        ret_ledger->skipped_enslaved = stats.skipped_enslaved;
-        ret_ledger->seen += stats.pending;
-        ret_ledger->unattributed[UNATTRIBUTED_PENDING] += stats.pending;
 }
 
 struct process *engine_next_process(struct engine *engine, uint32_t *cursor) {

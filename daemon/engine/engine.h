@@ -16,7 +16,7 @@
 struct engine_config {
         const char *backend;   /* a source: "bpf", "pcap", "file"; or ENGINE_BACKEND_AUTO */
         const char *savefile;  /* for "file" */
-        const char *filter;    /* pcap-filter(7), to start with; NULL: all IP */
+        struct source_choice choice; /* devices, addresses and filter to start with */
         const char *owners;    /* an owner lookup: "procfs"; NULL: the best there is. Unused with "file" */
         const char *proc_root; /* "/proc" */
         size_t ring_bytes;     /* of the kernel's packet ring */
@@ -40,8 +40,8 @@ size_t engine_ring_bytes(uint32_t packets);
 /* Joins a source, the owner lookup and the books. */
 struct engine;
 
-/* Opens the source; what cannot be done is told as source_new() does. Strings in config outlive the engine.
- */
+/* Opens the source; what cannot be done is told as source_new() does. Strings in config outlive the engine,
+ * but those of its choice are copied. */
 int engine_new(const struct engine_config *config, struct engine **ret_engine,
                struct source_error *ret_error);
 
@@ -74,17 +74,22 @@ void engine_stop(struct engine *engine);
 /* Opens the source again after an error or a stop. Returns as engine_new(). */
 int engine_reopen(struct engine *engine, struct source_error *ret_error);
 
-/* Puts another filter (NULL: none) in place of the one there is, having tried it on a source of its own; the
- * books stay. Returns 0; or a negative errno as engine_new(): all goes on as it was where engine_filter() is
- * the old one, else the capture could not be opened again and is closed, as after an error. */
-int engine_set_filter(struct engine *engine, const char *filter, struct source_error *ret_error);
+/* Captures something else from now on, or once it captures again; the books stay. Where that takes another
+ * source, it is tried first. While a filter is compiled, which may take FILTER_SECONDS (source/filter.h), packets
+ * are read on. Returns 0; or a negative errno as source_new() and source_choose() do, and all goes on as before.
+ * After 0, where another source had to be opened and could not be, the capture is closed as after an error. */
+int engine_choose(struct engine *engine, const struct source_choice *choice, struct source_error *ret_error);
+
+/* What holds; good until the next engine_choose(). */
+const struct source_choice *engine_choice(const struct engine *engine);
 
 /* To be told once a second whether we run short of processor time: counting goes on, and fewer owners are
  * looked up (what is not is unattributed-not-looked-up) until it is better. */
 void engine_set_short_of_cpu(struct engine *engine, bool is_short);
 bool engine_capturing(const struct engine *engine);
 
-/* As source_fd(); -1 while not capturing. */
+/* As source_fd(): readable when packets come after a silence, and when a device comes, goes or changes. -1
+ * while not capturing. */
 int engine_fd(const struct engine *engine);
 
 /* Is engine_drain() to be called when engine_fd() becomes readable, and only then? And is it, now? */
@@ -94,7 +99,8 @@ bool engine_due(const struct engine *engine);
 /* Are there flows in the books? Not where the source counts by process. */
 bool engine_knows_flows(const struct engine *engine);
 
-/* Do flows wait to be settled? Then engine_drain() is to be called soon even when no packets come. */
+/* Do flows wait to be settled, or devices to be seen to? Then engine_drain() is to be called soon even when no
+ * packets come. */
 bool engine_pending(const struct engine *engine);
 
 /* The time that windows end at, CLOCK_REALTIME in µs: a little behind the clock, so that what the kernel
@@ -119,6 +125,16 @@ const char *engine_filter(const struct engine *engine);     /* "": none */
 void engine_source_stats(struct engine *engine, struct source_stats *ret_stats);
 void engine_owner_stats(const struct engine *engine, struct owner_stats *ret_stats);
 void engine_device(const struct engine *engine, struct source_device *ret_device);
+
+/* One device that is captured on, was, or is waited for. */
+struct engine_device {
+        const char *name, *link_type, *state, *last_error; /* "": none */
+        uint64_t received, dropped;                        /* packets */
+};
+
+/* All of them; their counts go on over all openings of the source. Returns 0 or -ENOMEM. The caller frees
+ * *ret_devices; its strings are good until the engine is next used. */
+int engine_devices(struct engine *engine, struct engine_device **ret_devices, size_t *ret_n);
 void engine_ledger(struct engine *engine, struct ledger *ret_ledger);
 
 /* For the bus, which remembers in the row what its signals have told. */

@@ -12,10 +12,17 @@
 /* Sockets confirmed in the drain under way, by cookie: a server with a thousand peers is one socket. */
 #define CONFIRMED_SOCKETS 256u
 
+/* What a source_choice points to. */
+struct owned_choice {
+        char **devices, **addresses;
+        char *filter;
+};
+
 struct engine {
-        struct engine_config config;
-        char *filter; /* NULL: none */
+        struct engine_config config; /* its choice points into this one: */
+        struct owned_choice choice;
         struct interfaces *interfaces;
+        struct device_list *devices; /* that packets are captured on */
         struct source *source;       /* NULL: not capturing */
         const char *backend;         /* name of the source, or of the last one */
         struct source_error backend_reason;
@@ -40,10 +47,22 @@ struct engine {
  * With `finish`, nothing is left waiting. */
 void engine_settle(struct engine *engine, uint64_t now_usec, bool finish);
 
-/* backend.c: opens the source that the configuration asks for, with that filter. *ret_reason: why that one, see
+/* backend.c: opens the source that the configuration asks for, with that choice. *ret_reason: why that one, see
  * engine_backend_reason(). Returns as source_new(). */
-int engine_open_source(struct engine *engine, const char *filter, struct source **ret_source,
+int engine_open_source(struct engine *engine, const struct source_choice *choice, struct source **ret_source,
                        struct source_error *ret_reason, struct source_error *ret_error);
+
+/* choice.c: makes a copy the choice that holds. Returns 0 or -ENOMEM. */
+int engine_own_choice(struct engine *engine, const struct source_choice *choice);
+void owned_choice_done(struct owned_choice *choice);
+
+/* engine.c: one sample into the books; the end of a source, and of all that was on the wire until now. */
+void engine_take_sample(const struct sample *sample, void *userdata);
+void engine_close_source(struct engine *engine);
+void engine_drain_to_the_end(struct engine *engine);
+
+/* status.c: *stats += *more */
+void source_stats_add(struct source_stats *stats, const struct source_stats *more);
 
 /* processes.c: the row of a process, made and filled where it is not there yet. known: what the source knows
  * of it, for what /proc does not tell any more; NULL: nothing. Returns 0 or a negative errno. */

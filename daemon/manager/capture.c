@@ -130,30 +130,40 @@ static int open_again(struct capture *capture, struct source_error *ret_error) {
         return 0;
 }
 
-int capture_set_filter(struct capture *capture, const char *filter, struct source_error *ret_error) {
+int capture_choose(struct capture *capture, const struct source_choice *choice, struct source_error *ret_error) {
         struct engine *engine = capture->config.engine;
         bool capturing = engine_capturing(engine);
         int r;
 
-        r = engine_set_filter(engine, filter, ret_error);
-        if (strcmp(engine_filter(engine), filter ?: "") != 0)
-                return r;
+        r = engine_choose(engine, choice, ret_error);
         if (capturing && !engine_capturing(engine))
                 fail(capture, engine_last_error(engine));
-        else
+        else if (r >= 0)
                 wake(capture); /* it may be another descriptor now */
-        return 0;
+        return r;
+}
+
+/* What the request has, and what holds for the rest. */
+static int choose_requested(struct capture *capture, const struct capture_request *request,
+                            struct source_error *ret_error) {
+        struct source_choice choice = *engine_choice(capture->config.engine);
+
+        if (!request->filter && !request->devices)
+                return 0;
+        if (request->filter)
+                choice.filter = *request->filter ? request->filter : NULL;
+        if (request->devices)
+                choice.devices = request->devices;
+        return capture_choose(capture, &choice, ret_error);
 }
 
 int capture_start(struct capture *capture, const struct capture_request *request, struct source_error *ret_error) {
         bool runs = capture->wanted;
         int r;
 
-        if (request->filter) {
-                r = capture_set_filter(capture, *request->filter ? request->filter : NULL, ret_error);
-                if (r < 0)
-                        return r;
-        }
+        r = choose_requested(capture, request, ret_error);
+        if (r < 0)
+                return r;
         if (!engine_capturing(capture->config.engine)) {
                 r = open_again(capture, ret_error);
                 if (r < 0)

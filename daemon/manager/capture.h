@@ -39,8 +39,8 @@ int capture_start(struct capture *capture, const struct capture_request *request
 /* Stops it for good, where it runs: until it is started again. */
 void capture_stop(struct capture *capture);
 
-/* Takes a filter from now on; NULL: none. Returns as capture_start(). */
-int capture_set_filter(struct capture *capture, const char *filter, struct source_error *ret_error);
+/* Captures that from now on. Returns as capture_start(). */
+int capture_choose(struct capture *capture, const struct source_choice *choice, struct source_error *ret_error);
 
 /* For captures that start from now on; the one that runs has the time it has. */
 void capture_set_timeout(struct capture *capture, uint64_t timeout_usec);

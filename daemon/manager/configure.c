@@ -6,11 +6,19 @@
 #include "manager/journal.h"
 #include "util/log.h"
 
+void configure_choice(const struct config *config, struct source_choice *ret_choice) {
+        *ret_choice = (struct source_choice){
+                .devices = (const char *const *) config->devices,
+                .addresses = (const char *const *) config->addresses,
+                .filter = config->filter,
+        };
+}
+
 void configure_engine(const struct config *config, struct engine_config *ret_config) {
         engine_config_init(ret_config);
         ret_config->backend = config->backend;
         ret_config->owners = strcmp(config->owners, "auto") == 0 ? NULL : config->owners;
-        ret_config->filter = config->filter;
+        configure_choice(config, &ret_config->choice);
         ret_config->sync_interval_usec = config->sync_interval_usec;
         if (config->queue_packets > 0)
                 ret_config->ring_bytes = engine_ring_bytes(config->queue_packets);

@@ -7,6 +7,9 @@
 /* What the configuration means to the engine; strings stay those of config. */
 void configure_engine(const struct config *config, struct engine_config *ret_config);
 
+/* The part of it that says what is captured. */
+void configure_choice(const struct config *config, struct source_choice *ret_choice);
+
 /* Sets the log level. Where none is asked for and nobody but a person at a terminal reads along, what is
  * only information is not worth a line. */
 void configure_log(const struct config *config);

@@ -239,12 +239,22 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-static int set_filter(struct manager *manager, const char *filter, struct source_error *ret_error) {
+/* The rest is as it was, be it by a call on the bus. */
+static int choose_setting(struct manager *manager, enum config_setting setting, const struct config *config,
+                          struct source_error *ret_error) {
+        struct source_choice choice = *engine_choice(manager->engine), configured;
         bool ran = engine_capturing(manager->engine);
         int r;
 
-        r = capture_set_filter(manager->capture, filter, ret_error);
-        if (r >= 0)
+        configure_choice(config, &configured);
+        if (setting == CONFIG_DEVICES)
+                choice.devices = configured.devices;
+        else if (setting == CONFIG_ADDRESSES)
+                choice.addresses = configured.addresses;
+        else
+                choice.filter = configured.filter;
+        r = capture_choose(manager->capture, &choice, ret_error);
+        if (r >= 0 && setting == CONFIG_FILTER)
                 filter_changed(manager, ran && engine_capturing(manager->engine));
         return r;
 }
@@ -255,8 +265,10 @@ static int apply_setting(void *userdata, enum config_setting setting, const stru
         struct manager *manager = userdata;
 
         switch (setting) {
+        case CONFIG_DEVICES:
+        case CONFIG_ADDRESSES:
         case CONFIG_FILTER:
-                return set_filter(manager, config->filter, ret_error);
+                return choose_setting(manager, setting, config, ret_error);
         case CONFIG_TIMEOUT:
                 capture_set_timeout(manager->capture, config->timeout_usec);
                 return 0;
@@ -269,8 +281,6 @@ static int apply_setting(void *userdata, enum config_setting setting, const stru
                 return 0;
         case CONFIG_BACKEND:
         case CONFIG_OWNERS:
-        case CONFIG_DEVICES:
-        case CONFIG_ADDRESSES:
         case CONFIG_SYNC_INTERVAL:
         case CONFIG_WORKERS:
         case CONFIG_QUEUE_SIZE:
@@ -423,7 +433,7 @@ static int new_engine(struct manager *manager, const struct limits *limits, stru
                 return r;
         log_write(LOG_WARNING, "%s: %s; ignored", origin->places, ret_error->text);
         config_reset(config, CONFIG_FILTER);
-        engine_config.filter = NULL;
+        engine_config.choice.filter = NULL;
         return engine_new(&engine_config, &manager->engine, ret_error);
 }
 

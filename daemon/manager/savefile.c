@@ -131,7 +131,7 @@ int savefile_run(const struct engine_config *config) {
         r = engine_new(config, &engine, &error);
         if (r < 0) {
                 log_write(LOG_ERR, "%s", error.text);
-                if (r == -EINVAL && config->filter)
+                if (r == -EINVAL && config->choice.filter)
                         return EXIT_USAGE;
                 return r == -ENOENT ? EX_NOINPUT : EX_DATAERR;
         }

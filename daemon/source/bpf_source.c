@@ -101,9 +101,10 @@ static int bpf_source_open(const struct source_config *config, void **ret_state,
         if (!source)
                 return -ENOMEM;
         source->timer = -1;
-        if (config->filter) {
+        if (!source_choice_is_empty(&config->choice)) {
                 (void) snprintf(ret_error->text, sizeof(ret_error->text),
-                                "a filter needs packets, which backend bpf does not look at");
+                                "%s packets, which backend bpf does not look at",
+                                config->choice.filter ? "a filter needs" : "chosen devices and addresses need");
                 return -EINVAL;
         }
         source->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);

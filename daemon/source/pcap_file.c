@@ -12,7 +12,7 @@
 struct pcap_file {
         pcap_t *handle;
         struct orient orient;
-        uint64_t received;
+        struct addresses addresses; /* orient looks into it */
         int end; /* what pcap_next_ex(3PCAP) ended with; 1: not yet */
         char *path;
 };
@@ -88,6 +88,7 @@ static int pcap_file_open(const struct source_config *config, void **ret_state,
         file->orient = (struct orient){
                 .link_type = pcap_datalink(file->handle),
                 .interfaces = config->interfaces,
+                .addresses = &file->addresses,
                 .any_host = true,
         };
         if (!decode_supports(file->orient.link_type)) {
@@ -98,8 +99,11 @@ static int pcap_file_open(const struct source_config *config, void **ret_state,
                                 file->orient.link_type, name ?: "unknown");
                 return -EPROTONOSUPPORT;
         }
-        if (config->filter) {
-                r = install_filter(file->handle, config->filter, ret_error);
+        r = addresses_parse(config->choice.addresses, &file->addresses, ret_error);
+        if (r < 0)
+                return r;
+        if (config->choice.filter) {
+                r = install_filter(file->handle, config->choice.filter, ret_error);
                 if (r < 0)
                         return r;
         }
@@ -127,7 +131,7 @@ static int pcap_file_drain(void *state, int max_packets, sample_handler handler,
                 file->end = pcap_next_ex(file->handle, &header, &data);
                 if (file->end != 1)
                         break;
-                file->received++;
+                file->orient.counts.received++;
                 time_usec = (uint64_t) header->ts.tv_sec * USEC_PER_SEC + (uint64_t) header->ts.tv_usec;
                 if (orient_packet(&file->orient, data, header->caplen, header->len, time_usec, &sample))
                         handler(&sample, userdata);
@@ -138,14 +142,17 @@ static int pcap_file_drain(void *state, int max_packets, sample_handler handler,
                 return -ENODATA;
 
         (void) snprintf(ret_error->text, sizeof(ret_error->text), "%s: after %" PRIu64 " packets: %s",
-                        file->path, file->received, pcap_geterr(file->handle));
+                        file->path, file->orient.counts.received, pcap_geterr(file->handle));
         return -EBADMSG;
 }
 
 static void pcap_file_stats(void *state, struct source_stats *ret_stats) {
         const struct pcap_file *file = state;
 
-        *ret_stats = (struct source_stats){.received = file->received};
+        *ret_stats = (struct source_stats){
+                .received = file->orient.counts.received,
+                .skipped_address = file->orient.counts.skipped_address,
+        };
 }
 
 static void pcap_file_device(const void *state, struct source_device *ret_device) {

@@ -4,6 +4,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "source/addresses.h"
+#include "source/filter.h"
+#include "source/pattern.h"
+#include "source/pcap_handle.h"
+#include "util/strv.h"
+
 const struct source_ops *const source_implementations[] = {&source_bpf, &source_pcap, &source_file, NULL};
 
 struct source {
@@ -55,6 +61,55 @@ int source_fd(const struct source *source) {
 int source_drain(struct source *source, int max_packets, sample_handler handler, void *userdata,
                  struct source_error *ret_error) {
         return source->ops->drain(source->state, max_packets, handler, userdata, ret_error);
+}
+
+int source_choose(struct source *source, const struct source_choice *choice,
+                  const struct source_waiting *waiting, struct source_error *ret_error) {
+        if (source->ops->choose)
+                return source->ops->choose(source->state, choice, waiting, ret_error);
+        (void) snprintf(ret_error->text, sizeof(ret_error->text),
+                        "%s captures what it does, there is nothing to choose", source->ops->name);
+        return -EOPNOTSUPP;
+}
+
+bool source_lists_devices(const struct source *source) {
+        return source->ops->choose != NULL;
+}
+
+bool source_busy(const struct source *source) {
+        return source->ops->busy && source->ops->busy(source->state);
+}
+
+bool source_choice_is_empty(const struct source_choice *choice) {
+        return strv_length(choice->devices) == 0 && strv_length(choice->addresses) == 0 &&
+               filter_is_blank(choice->filter);
+}
+
+static int check(const struct source_choice *choice, unsigned link_types,
+                 const struct source_waiting *waiting, struct source_error *ret_error) {
+        _cleanup_(filter_freep) struct filter *filter = NULL;
+        struct addresses addresses;
+        int r;
+
+        r = patterns_check(choice->devices, ret_error);
+        if (r < 0)
+                return r;
+        r = addresses_parse(choice->addresses, &addresses, ret_error);
+        if (r < 0)
+                return r;
+        return filter_new(choice->filter, SNAPLEN, link_types, waiting, &filter, ret_error);
+}
+
+int source_check(const struct source_choice *choice, const struct source_waiting *waiting,
+                 struct source_error *ret_error) {
+        return check(choice, strv_length(choice->devices) > 0 ? FILTER_DEVICES : FILTER_ANY, waiting,
+                     ret_error);
+}
+
+int source_check_filter(const char *filter, const struct source_waiting *waiting,
+                        struct source_error *ret_error) {
+        return check(&(struct source_choice){.filter = filter}, FILTER_DEVICES | FILTER_ANY, waiting,
+                     ret_error);
 }
 
 void source_stats(struct source *source, struct source_stats *ret_stats) {

@@ -152,6 +152,7 @@ static void test_live(void **state) {
         SKIP_UNLESS_ROOT();
         test_enter_namespace();
         assert_int_equal(interfaces_new(&config.interfaces), 0);
+        assert_int_equal(device_list_new(&config.devices), 0);
         assert_int_equal(source_new("pcap", &config, &source, &error), 0);
         assert_int_equal(source_drain(source, 100, on_sample, &sums, &error),
                          0); /* nothing there: does not wait */
@@ -173,9 +174,10 @@ static void test_live(void **state) {
         close(fd);
         source_free(source);
 
-        config.filter = "udp and nonsense";
+        config.choice.filter = "udp and nonsense";
         assert_int_equal(source_new("pcap", &config, &source, &error), -EINVAL);
         assert_non_null(strstr(error.text, "nonsense"));
+        device_list_free(config.devices);
         interfaces_free(config.interfaces);
 }
 
