@@ -43,7 +43,7 @@ const struct setting settings[CONFIG_SETTINGS] = {
                         .standard = "",
                         .type = &value_devices,
                         .offset = FIELD(devices),
-                        .pending = true,
+                        .at_run_time = true,
                 },
         [CONFIG_ADDRESSES] =
                 {
@@ -54,7 +54,7 @@ const struct setting settings[CONFIG_SETTINGS] = {
                         .standard = "",
                         .type = &value_addresses,
                         .offset = FIELD(addresses),
-                        .pending = true,
+                        .at_run_time = true,
                 },
         [CONFIG_FILTER] =
                 {
