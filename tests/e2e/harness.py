@@ -18,6 +18,7 @@ NAME = "org.netflowd1"
 OBJECT = "/org/netflowd1"
 INTERFACE = "org.netflowd1.Manager"
 LINK_HEADER = {"v0": 14, "lo": 0}  # bytes of each packet that the interface counts and we do not
+TUNNEL = str(pathlib.Path(__file__).resolve().parent / "tunnel.py")
 TRAFFIC = str(pathlib.Path(__file__).resolve().parent / "traffic.py")
 DEADLINE = 60  # for what happens within moments, or never
 
@@ -71,11 +72,12 @@ class Host:
                         stream.close()
             process.wait(DEADLINE)
 
-    def counters(self, device):
+    def counters(self, device, link_header=None):
         """Bytes at the IP layer that the interface has counted: in and out."""
         stats = json.loads(sh(["ip", "-n", self.name, "-s", "-j", "link", "show", device]))[0]["stats64"]
-        return {"in": stats["rx"]["bytes"] - LINK_HEADER[device] * stats["rx"]["packets"],
-                "out": stats["tx"]["bytes"] - LINK_HEADER[device] * stats["tx"]["packets"]}
+        header = LINK_HEADER[device] if link_header is None else link_header
+        return {"in": stats["rx"]["bytes"] - header * stats["rx"]["packets"],
+                "out": stats["tx"]["bytes"] - header * stats["tx"]["packets"]}
 
 
 def quiet(host):
@@ -87,16 +89,21 @@ def quiet(host):
             "ip6 nexthdr 0 drop; ip protocol 2 drop; }; }'; ip link set lo up")
 
 
+def total(counted):
+    return counted["in"] + counted["out"]
+
+
 @contextlib.contextmanager
 def hosts(count=2):
-    """Two hosts (or one) joined by a cable, with fixed neighbours, so that nothing but the test's own traffic flows."""
-    made = [Host(f"nf{os.getpid()}{letter}") for letter in "ab"[:count]]
+    """Two hosts joined by a cable, with fixed neighbours, so that nothing but the test's own traffic flows. Or one, or
+    three, the last of which is on its own."""
+    made = [Host(f"nf{os.getpid()}{letter}") for letter in "abc"[:count]]
     try:
         for host in made:
             sh(["ip", "netns", "add", host.name])
             quiet(host)
-        if count == 2:
-            join(*made)
+        if count >= 2:
+            join(*made[:2])
         yield made
     finally:
         for host in made:
@@ -113,6 +120,23 @@ def join(a, b):
                 f"ip -6 neigh replace fd09::{other} lladdr 02:00:00:00:00:0{other} nud permanent dev v0")
     for host in (a, b):
         until(lambda host=host: "LOWER_UP" in sh(["ip", "-n", host.name, "link", "show", "v0"]), "a cable")
+
+
+def join_at(a, b, name, network):
+    """Another cable, of that name at both ends, with fixed neighbours; a is NETWORK.1 and b NETWORK.2."""
+    sh(f"ip -n {b.name} link del {name} 2>/dev/null || true; "
+       f"ip -n {a.name} link add {name} address 02:00:00:00:01:01 type veth peer name {name} "
+       f"address 02:00:00:00:01:02 netns {b.name}")
+    for host, own, other in ((a, 1, 2), (b, 2, 1)):
+        attach(host, name, f"{network}.{own}", f"{network}.{other}", f"02:00:00:00:01:0{other}")
+    for host in (a, b):
+        until(lambda host=host: "LOWER_UP" in sh(["ip", "-n", host.name, "link", "show", name]), "a cable")
+
+
+def attach(host, device, address, neighbour, mac):
+    """Brings up a device that nothing but the test's own traffic goes through."""
+    host.sh(f"ip link set {device} addrgenmode none; ip addr replace {address}/24 dev {device}; "
+            f"ip link set {device} up; ip neigh replace {neighbour} lladdr {mac} nud permanent dev {device}")
 
 
 class Bus:
@@ -192,8 +216,8 @@ class Daemon:
 
         return until(still, "a ledger at rest")
 
-    def busctl(self, *words):
-        return sh(["busctl", f"--address={self.address}", *words])
+    def busctl(self, *words, **options):
+        return sh(["busctl", f"--address={self.address}", *words], **options)
 
     def stop(self):
         """By SIGTERM. What it said is an error here: nothing in these tests is worth a word."""
@@ -238,6 +262,19 @@ def has_owner(daemon):
                                      "NameHasOwner", "s", NAME)
 
 
+def devices(daemon):
+    return {device["name"]: device for device in daemon.status()["Devices"]}
+
+
+def until_state(daemon, name, state):
+    return until(lambda: devices(daemon).get(name, {}).get("state") == state and devices(daemon)[name],
+                 f"{name} {state}")
+
+
+def choice(*patterns):
+    return [word for pattern in patterns for word in ("--device", pattern)]
+
+
 class Traffic:
     """A process that moves bytes as it is told, see traffic.py."""
 
@@ -267,6 +304,33 @@ class Traffic:
 def traffic(host):
     with host.start([sys.executable, TRAFFIC], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         yield Traffic(process)
+
+
+@contextlib.contextmanager
+def streamed(client_host, server_host, address, size=200000):
+    """A process and its peer, joined by TCP, that have moved so many bytes each way."""
+    with traffic(client_host) as client, traffic(server_host) as server:
+        server.tell("listen", "l", address, 7777)
+        client.tell("connect", "c", address, 7777)
+        server.tell("accept", "s", "l")
+        for sender, receiver, end, other in ((client, server, "c", "s"), (server, client, "s", "c")):
+            sender.tell("write", end, size)
+            receiver.tell("read", other, size)
+        yield client, server
+
+
+@contextlib.contextmanager
+def tunnels(a, b):
+    """A tunnel in user space between the two: t0 on both, 10.5.0.1 and .2; gives the two processes."""
+    with contextlib.ExitStack() as stack:
+        made = []
+        for host, own, other in ((a, 1, 2), (b, 2, 1)):
+            process = stack.enter_context(host.start(
+                [TUNNEL, "t0", f"10.9.0.{own}", f"10.9.0.{other}", "5555"], stdout=subprocess.PIPE))
+            assert process.stdout.readline() == "ready\n"
+            host.sh(f"ip link set t0 addrgenmode none; ip addr add 10.5.0.{own}/24 dev t0; ip link set t0 up")
+            made.append(process)
+        yield made
 
 
 @contextlib.contextmanager

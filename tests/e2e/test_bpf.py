@@ -17,17 +17,18 @@ import subprocess
 import sys
 import tempfile
 
-from harness import (DEADLINE, Daemon, assert_balanced, has_owner, hosts, join, main, Host, private_bus, sh, traffic, until)
+from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Daemon, assert_balanced, devices, has_owner, hosts, join, main,
+                     Host, private_bus, sh, traffic, until)
 
 V4, V6 = ("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")
 WAYS = ("in", "out")
 
 
 @contextlib.contextmanager
-def daemon_with_bpf(build):
+def daemon_with_bpf(build, backend="bpf"):
     """A netflowd outside of all test hosts."""
     with private_bus() as bus:
-        process = subprocess.Popen([f"{build}/netflowd", "--config", "/dev/null", "--backend", "bpf"], text=True,
+        process = subprocess.Popen([f"{build}/netflowd", "--config", "/dev/null", "--backend", backend], text=True,
                                    stderr=subprocess.PIPE,
                                    env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
         daemon = Daemon(build, bus, process)
@@ -656,8 +657,39 @@ def test_two_daemons(build):
             assert_exactly(daemon, lambda: {client.pid: moved(a), server.pid: moved(b)})
 
 
+def choose_devices(daemon, *names):
+    return daemon.busctl("call", NAME, OBJECT, INTERFACE, "StartCapture", "a{sv}", "1", "devices", "as",
+                         str(len(names)), *names, stderr=subprocess.PIPE)
+
+
+def test_chosen_devices(build):
+    """They need packets: pcap takes over while there are any, and the best there is when there are none again. Where
+    bpf is asked for by name they are refused."""
+    with daemon_with_bpf(build, "auto") as daemon:
+        assert daemon.status()["Backend"] == "bpf", daemon.status()
+        seen = daemon.ledger()["seen"]
+        choose_devices(daemon, "lo")
+        status, rows = daemon.status(), devices(daemon)
+        assert (status["Backend"], status["BackendReason"]) == ("pcap", "bpf: chosen devices need packets"), status
+        assert [(name, row["state"]) for name, row in rows.items()] == [("lo", "capturing")], rows
+        choose_devices(daemon)
+        status, rows = daemon.status(), devices(daemon)
+        assert (status["Backend"], status["BackendReason"], status["Capturing"]) == ("bpf", "", True), status
+        assert {name: row["state"] for name, row in rows.items()} == {"any": "capturing", "lo": "gone"}, rows
+        assert daemon.ledger()["seen"] >= seen
+    with daemon_with_bpf(build) as daemon:
+        try:
+            choose_devices(daemon, "lo")
+        except subprocess.CalledProcessError as error:
+            assert "chosen devices and addresses need packets" in error.stderr, error.stderr
+        else:
+            raise AssertionError("devices were taken")
+        assert daemon.status()["Backend"] == "bpf" and daemon.status()["Capturing"]
+
+
 main([test_one_shot_curl, test_connections, test_one_shot_udp, test_wrk, test_container, test_fragments, test_headers,
       test_old_sockets, test_preforked,
       test_passed, test_passed_on, test_activated, test_udp_peers, test_udp_receiver, test_exec, test_exit_before_close,
-      test_thread, test_io_uring, test_never_accepted, test_loopback, test_three_capabilities, test_falls_back, test_killed,
+      test_thread, test_io_uring, test_never_accepted, test_loopback, test_three_capabilities,
+      test_chosen_devices, test_falls_back, test_killed,
       test_what_it_does_not_know, test_recording, test_filter, test_two_daemons])
