@@ -7,27 +7,41 @@ usage: run.py [--label LABEL] [--only KIND] BUILD [PATTERN…]
 KIND is unit, static, fuzz, e2e or system; a PATTERN picks tests by a part of their name. With CI=true nothing may be skipped."""
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 TESTS = pathlib.Path(__file__).resolve().parent
 ROOT = TESTS.parent
-HANG_SECONDS = 400  # a test that takes this long never ends
+HANG_SECONDS = 600  # a test that takes this long never ends
+
+# Most tests wait most of the time, and three run at a time. Not so these: a virtual machine is emulated by a processor
+# of its own, one after the other; and what counts as fast as it goes, or all of this machine, runs alone at the end.
+MACHINES = {"test_limits.py", "test_bpf_kernel.py"}
+ALONE = {"test_traffic.py", "test_bpf.py"}
 
 
 class Totals:
     def __init__(self, label):
         self.label, self.counts = label, {"PASS": 0, "FAIL": 0, "SKIP": 0}
+        self.lock = threading.Lock()
+
+    def tell(self, verdicts, text):
+        with self.lock:
+            for verdict in verdicts:
+                self.counts[verdict] += 1
+            print(text, flush=True)
 
     def add(self, verdict, name, seconds, output=""):
-        self.counts[verdict] += 1
-        print(f"{verdict} {self.label}{name} {seconds:.1f} s", flush=True)
+        text = f"{verdict} {self.label}{name} {seconds:.1f} s"
         if output and verdict != "PASS":
-            print("    " + output.rstrip().replace("\n", "\n    "), flush=True)
+            text += "\n    " + output.rstrip().replace("\n", "\n    ")
+        self.tell([verdict], text)
 
 
 def run(command):
@@ -56,11 +70,9 @@ def run_cases(totals, name, command):
     """A file of end-to-end cases says PASS, FAIL or SKIP for each itself."""
     status, output = run(command)
     verdicts = [line for line in output.splitlines() if line.split(" ", 1)[0] in totals.counts]
-    for line in verdicts:
-        totals.counts[line.split(" ", 1)[0]] += 1
-    print("\n".join(f"{line.split(' ', 1)[0]} {totals.label}{name}:{line.split(' ', 1)[1]}"
-                    if line.split(" ", 1)[0] in totals.counts else "    " + line for line in output.splitlines()),
-          flush=True)
+    totals.tell([line.split(" ", 1)[0] for line in verdicts],
+                "\n".join(f"{line.split(' ', 1)[0]} {totals.label}{name}:{line.split(' ', 1)[1]}"
+                          if line.split(" ", 1)[0] in totals.counts else "    " + line for line in output.splitlines()))
     failed = any(line.startswith("FAIL") for line in verdicts)
     if not verdicts or (status != 0) != failed:
         totals.add("FAIL", name, 0, f"exit status {status} after {len(verdicts)} cases")
@@ -83,6 +95,17 @@ def tests_of(build):
             yield kind, path.name, [str(path), build], run_cases
 
 
+def run_all(totals, tests):
+    lanes = {"machines": concurrent.futures.ThreadPoolExecutor(1), "others": concurrent.futures.ThreadPoolExecutor(2)}
+    begun = [lanes["machines" if name in MACHINES else "others"].submit(runner, totals, name, command)
+             for _, name, command, runner in tests if name not in ALONE]
+    for one in begun:
+        one.result()
+    for _, name, command, runner in tests:
+        if name in ALONE:
+            runner(totals, name, command)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--label", default="")
@@ -91,10 +114,9 @@ def main():
     parser.add_argument("pattern", nargs="*")
     options = parser.parse_args()
     totals = Totals(f"{options.label}/" if options.label else "")
-    for kind, name, command, runner in tests_of(options.build):
-        if (not options.only or kind in options.only) and (
-                not options.pattern or any(pattern in name for pattern in options.pattern)):
-            runner(totals, name, command)
+    tests = [test for test in tests_of(options.build) if (not options.only or test[0] in options.only) and
+             (not options.pattern or any(pattern in test[1] for pattern in options.pattern))]
+    run_all(totals, tests)
     counts = totals.counts
     print(f"{counts['PASS']} passed, {counts['FAIL']} failed, {counts['SKIP']} skipped")
     strict = os.environ.get("CI") == "true"

@@ -100,7 +100,6 @@ const struct setting settings[CONFIG_SETTINGS] = {
                         .type = &value_number,
                         .range = {1, 64, NULL},
                         .offset = FIELD(workers),
-                        .pending = true,
                 },
         [CONFIG_QUEUE_SIZE] =
                 {

@@ -13,6 +13,7 @@ static int open_named(struct engine *engine, const char *name, const struct sour
                 .path = engine->config.savefile,
                 .choice = *choice,
                 .ring_bytes = engine->config.ring_bytes,
+                .workers = engine->config.workers,
                 .max_processes = engine->config.max_kernel_processes,
                 .interfaces = engine->interfaces,
                 .devices = engine->devices,

@@ -71,6 +71,7 @@ void engine_config_init(struct engine_config *ret_config) {
                 .backend = ENGINE_BACKEND_AUTO,
                 .proc_root = "/proc",
                 .ring_bytes = 8u << 20,
+                .workers = 1,
                 .max_sockets = 65536,
                 .sync_interval_usec = 250 * USEC_PER_MSEC,
                 .max_kernel_processes = 16384,

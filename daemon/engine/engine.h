@@ -20,6 +20,7 @@ struct engine_config {
         const char *owners;    /* an owner lookup: "procfs"; NULL: the best there is. Unused with "file" */
         const char *proc_root; /* "/proc" */
         size_t ring_bytes;     /* of the kernel's packet ring */
+        unsigned workers;      /* threads that read packets, this one among them; at least 1 */
         uint32_t max_sockets;  /* remembered by the owner lookup */
         uint64_t sync_interval_usec; /* all processes are walked over, and each row read anew, at most so
                                         often */

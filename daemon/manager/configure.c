@@ -20,6 +20,7 @@ void configure_engine(const struct config *config, struct engine_config *ret_con
         ret_config->owners = strcmp(config->owners, "auto") == 0 ? NULL : config->owners;
         configure_choice(config, &ret_config->choice);
         ret_config->sync_interval_usec = config->sync_interval_usec;
+        ret_config->workers = config->workers;
         if (config->queue_packets > 0)
                 ret_config->ring_bytes = engine_ring_bytes(config->queue_packets);
 }

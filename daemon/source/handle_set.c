@@ -17,8 +17,11 @@ int handle_set_init(struct handle_set *ret_set) {
 }
 
 static void close_capture(struct handle_set *set, struct live_handle *capture) {
+        struct orient_counts counts;
+
         live_handle_count_drops(capture);
-        orient_counts_add(&set->closed, live_handle_counts(capture));
+        live_handle_counts(capture, &counts);
+        orient_counts_add(&set->closed, &counts);
         live_handle_free(capture);
 }
 
@@ -41,7 +44,7 @@ int handle_set_add(struct handle_set *set, struct live_handle *capture) {
 
         if (set->n == HANDLES_MAX)
                 return -ENOSPC;
-        r = handle_set_watch(set, live_handle_fd(capture));
+        r = live_handle_watch(capture, set->epoll_fd);
         if (r < 0)
                 return r;
         set->open[set->n++] = capture;
@@ -69,7 +72,7 @@ void handle_set_retire(struct handle_set *set, struct live_handle *capture) {
         set->n--;
         memmove(set->open + i, set->open + i + 1, (set->n - i) * sizeof(set->open[0]));
         /* that it is in error must wake nobody */
-        (void) epoll_ctl(set->epoll_fd, EPOLL_CTL_DEL, live_handle_fd(capture), NULL);
+        live_handle_unwatch(capture, set->epoll_fd);
         if (set->n_retiring == HANDLES_MAX)
                 close_oldest_retiring(set);
         set->retiring[set->n_retiring].capture = capture;
@@ -125,13 +128,16 @@ int handle_set_drain(struct handle_set *set, int max_packets, sample_handler han
 }
 
 void handle_set_counts(struct handle_set *set, struct orient_counts *ret_counts) {
-        struct orient_counts counts = set->closed;
+        struct orient_counts counts = set->closed, more;
 
         for (size_t i = 0; i < set->n; i++) {
                 live_handle_count_drops(set->open[i]);
-                orient_counts_add(&counts, live_handle_counts(set->open[i]));
+                live_handle_counts(set->open[i], &more);
+                orient_counts_add(&counts, &more);
         }
-        for (size_t i = 0; i < set->n_retiring; i++)
-                orient_counts_add(&counts, live_handle_counts(set->retiring[i].capture));
+        for (size_t i = 0; i < set->n_retiring; i++) {
+                live_handle_counts(set->retiring[i].capture, &more);
+                orient_counts_add(&counts, &more);
+        }
         *ret_counts = counts;
 }

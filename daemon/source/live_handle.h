@@ -10,17 +10,25 @@
 #include "source/orient.h"
 #include "source/source.h"
 #include "util/macros.h"
+#include "util/worker_pool.h"
 
-/* One pcap handle, open on one device. */
+/* One device, captured on: a pcap handle for each worker, among which the kernel divides the packets so that those
+ * of a flow all come to the same one. */
 struct live_handle;
 
-/* Opens it on the interface `device` stands for, or with ifindex 0 on all; orient says who we are, and what
- * the handle adds to it is set here. The device counts what comes. Returns 0 or a negative errno with
- * *ret_error: -ENETDOWN while it is down, -ENODEV when the name is no longer that interface's, -EPERM,
- * -EPROTONOSUPPORT for a link type that is not decoded, -EINVAL for a filter that does not go with it. */
-int live_handle_open(struct device *device, size_t ring_bytes, const struct filter *filter,
-                     const struct orient *orient, struct live_handle **ret_capture,
-                     struct source_error *ret_error);
+struct live_handle_config {
+        size_t ring_bytes;           /* of all its handles together */
+        const struct filter *filter; /* read, and not kept */
+        const struct orient *orient; /* who we are; what a handle adds to it is set here */
+        struct worker_pool *workers; /* outlives the handle */
+};
+
+/* Opens it on the interface `device` stands for, or with ifindex 0 on all. The device counts what comes. Returns 0
+ * or a negative errno with *ret_error: -ENETDOWN while it is down, -ENODEV when the name is no longer that
+ * interface's, -EPERM, -EPROTONOSUPPORT for a link type that is not decoded, -EINVAL for a filter that does not go
+ * with it. */
+int live_handle_open(struct device *device, const struct live_handle_config *config,
+                     struct live_handle **ret_capture, struct source_error *ret_error);
 void live_handle_free(struct live_handle *capture);
 DEFINE_CLEANUP(struct live_handle *, live_handle_free)
 
@@ -32,8 +40,9 @@ int live_handle_set_filter(struct live_handle *capture, const struct filter *fil
  * while one takes over from the other. */
 void live_handle_set_span(struct live_handle *capture, uint64_t from_usec, uint64_t to_usec);
 
-/* Hands over at most max_packets and never waits. Returns how many packets there were, or a negative errno.
- */
+/* Hands over about max_packets at the most and never waits; with several workers, what is handed over is of several
+ * packets each, see sample_batch.h. Returns how many packets there were, at least max_packets where there are more
+ * to be read, or a negative errno. */
 int live_handle_drain(struct live_handle *capture, int max_packets, sample_handler handler, void *userdata,
                       struct source_error *ret_error);
 
@@ -46,7 +55,11 @@ void live_handle_count_drops(struct live_handle *capture);
 
 struct device *live_handle_device(const struct live_handle *capture);
 size_t live_handle_ring_bytes(const struct live_handle *capture);
-int live_handle_fd(const struct live_handle *capture);
 
-/* What the filter of each handle let pass, in packets, and what orient_packet() made of it. */
-const struct orient_counts *live_handle_counts(const struct live_handle *capture);
+/* Adds its descriptors to an epoll(7) instance, where they become readable when packets come, or takes them out.
+ * The first returns 0 or a negative errno, and none is in it then. */
+int live_handle_watch(const struct live_handle *capture, int epoll_fd);
+void live_handle_unwatch(const struct live_handle *capture, int epoll_fd);
+
+/* What the filter of its handles let pass, in packets, and what orient_packet() made of it. */
+void live_handle_counts(const struct live_handle *capture, struct orient_counts *ret_counts);

@@ -24,6 +24,7 @@ struct pcap_live {
         struct handle_set set;
         struct interfaces *interfaces;
         struct device_list *devices;
+        struct worker_pool *workers;
         size_t ring_bytes;
         uint64_t generation;    /* of the interfaces, when devices were last seen to */
         uint64_t retry_usec;    /* CLOCK_MONOTONIC; UINT64_MAX: nothing to be tried again */
@@ -45,6 +46,10 @@ static int open_device(struct pcap_live *live, struct device *device, const stru
                 .devices = device->ifindex != 0 ? live->devices : NULL,
                 .addresses = &live->selection.addresses,
         };
+        const struct live_handle_config config = {.ring_bytes = ring_bytes_for(live),
+                                                  .filter = filter,
+                                                  .orient = &orient,
+                                                  .workers = live->workers};
         _cleanup_(live_handle_freep) struct live_handle *capture = NULL;
         int r;
 
@@ -54,7 +59,7 @@ static int open_device(struct pcap_live *live, struct device *device, const stru
                                 DEVICES_CAPTURED_MAX);
                 return -ENOSPC;
         }
-        r = live_handle_open(device, ring_bytes_for(live), filter, &orient, &capture, ret_error);
+        r = live_handle_open(device, &config, &capture, ret_error);
         if (r < 0)
                 return r;
         r = handle_set_add(&live->set, capture);
@@ -227,6 +232,7 @@ static void pcap_live_close(void *state) {
         if (!live)
                 return;
         handle_set_done(&live->set);
+        worker_pool_free(live->workers);
         selection_done(&live->selection);
         free(live);
 }
@@ -247,6 +253,12 @@ static int pcap_live_open(const struct source_config *config, void **ret_state,
         live->devices = config->devices;
         live->ring_bytes = config->ring_bytes;
         live->retry_usec = UINT64_MAX;
+        r = worker_pool_new(MAX(config->workers, 1u), &live->workers);
+        if (r < 0) {
+                (void) snprintf(ret_error->text, sizeof(ret_error->text), "cannot start %u workers: %s",
+                                config->workers, strerror(-r));
+                return r;
+        }
         r = selection_init(&config->choice, config->interfaces, &config->waiting, &live->selection,
                            ret_error);
         if (r < 0)
