@@ -19,6 +19,7 @@ enum {
         OPTION_PID,
         OPTION_UNIT,
         OPTION_FILTER,
+        OPTION_DEVICE,
         OPTION_TIMEOUT,
         OPTION_MAX_SIZE,
         OPTION_JSON,
@@ -49,6 +50,8 @@ static const struct described_option {
         {"pid", required_argument, OPTION_PID, "PID", "pcap: only packets of this process"},
         {"unit", required_argument, OPTION_UNIT, "UNIT", "pcap: only packets of this systemd unit"},
         {"filter", required_argument, OPTION_FILTER, "EXPR", "pcap, start: only packets that match (pcap-filter(7))"},
+        {"device", required_argument, OPTION_DEVICE, "DEV",
+         "start: only on this device, a name or pattern; may be repeated"},
         {"timeout", required_argument, OPTION_TIMEOUT, "SPAN", "pcap, start: for so long, such as 90s or 5min"},
         {"max-size", required_argument, OPTION_MAX_SIZE, "SIZE", "pcap: until the file is as large, such as 10M"},
         {"json", no_argument, OPTION_JSON, NULL, "JSON instead of a table"},
@@ -207,6 +210,13 @@ static int read_option(int option, int argc, char **argv, struct arguments *argu
                 return -1;
         case OPTION_FILTER:
                 arguments->filter = optarg;
+                return -1;
+        case OPTION_DEVICE:
+                if (arguments->n_devices == DEVICES_MAX) {
+                        (void) fail("--device is there more than %d times", DEVICES_MAX);
+                        return EXIT_USAGE;
+                }
+                arguments->devices[arguments->n_devices++] = optarg;
                 return -1;
         case 'w':
                 arguments->write = optarg;

@@ -2,9 +2,13 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct verb;
+
+/* Names and patterns that one command line can have. */
+#define DEVICES_MAX 64
 
 /* What the command line asks for. */
 struct arguments {
@@ -21,6 +25,8 @@ struct arguments {
         uint64_t timeout_usec; /* 0: none */
         uint64_t max_bytes;    /* of `pcap`; 0: no limit */
         bool has_timeout;
+        const char *devices[DEVICES_MAX]; /* of `start`: names and patterns */
+        size_t n_devices;                 /* 0: none named */
         bool json, standalone;
         bool no_legend, no_pager;
 };

@@ -133,6 +133,9 @@ struct engine_device {
         uint64_t received, dropped;                        /* packets */
 };
 
+/* Are packets of that interface captured? All are, where no devices are chosen. */
+bool engine_captures_on(const struct engine *engine, uint32_t ifindex);
+
 /* All of them; their counts go on over all openings of the source. Returns 0 or -ENOMEM. The caller frees
  * *ret_devices; its strings are good until the engine is next used. */
 int engine_devices(struct engine *engine, struct engine_device **ret_devices, size_t *ret_n);

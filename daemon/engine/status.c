@@ -69,6 +69,15 @@ static struct engine_device only_device(struct engine *engine) {
         };
 }
 
+bool engine_captures_on(const struct engine *engine, uint32_t ifindex) {
+        const struct device *device;
+
+        if (!engine->choice.devices)
+                return true;
+        device = device_list_find(engine->devices, ifindex);
+        return device && device->handles > 0;
+}
+
 static size_t count_devices(const struct engine *engine, bool *ret_any_present) {
         const struct device *device;
         size_t n = 0;

@@ -219,7 +219,7 @@ static void on_packet(const struct tapped_packet *packet, void *userdata) {
         uint64_t since;
         int n;
 
-        if (recording->ended)
+        if (recording->ended || !engine_captures_on(recording->store->engine, packet->sample.ifindex))
                 return;
         verdict = join_fragment(recording, &joined.sample) || !asks_for_owner(recording)
                           ? verdict_of(recording, &joined.sample)

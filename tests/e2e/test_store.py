@@ -283,6 +283,23 @@ def test_store_pcap(build):
             assert len(packets_of(f"{path}.1")) == total % per_file
 
 
+def test_chosen_devices(build):
+    """Only what is captured on is recorded."""
+    with busy(build) as (daemon, client), file() as path:
+        daemon.ctl("start", "--device", "v*")
+        with recorder(daemon, "-w", path) as process:
+            move(client)  # over lo
+            assert stop(process).startswith("0 packets")
+        daemon.ctl("start", "--device", "lo")
+        with recorder(daemon, "-w", path) as process:
+            move(client)
+            assert stop(process).startswith("20 packets")
+        daemon.ctl("start", "--device", "")
+        with recorder(daemon, "-w", path) as process:
+            move(client)
+            assert stop(process).startswith("20 packets")
+
+
 def held(daemon, directory):
     return [fd for fd in pathlib.Path(f"/proc/{daemon.process.pid}/fd").iterdir()
             if fd.is_symlink() and os.readlink(fd).startswith(directory)]
@@ -324,4 +341,4 @@ def test_daemon_ends(build):
 
 
 main([test_whole_packets, test_into_tcpdump, test_one_process, test_fragments, test_limits, test_bad_requests,
-      test_descriptors, test_slow_reader, test_too_many, test_store_pcap, test_store_pcap_bad, test_not_allowed, test_daemon_ends])
+      test_descriptors, test_slow_reader, test_too_many, test_chosen_devices, test_store_pcap, test_store_pcap_bad, test_not_allowed, test_daemon_ends])
