@@ -17,6 +17,7 @@
 #include "limits/limits.h"
 #include "manager/capture.h"
 #include "manager/configure.h"
+#include "manager/file_recording.h"
 #include "manager/journal.h"
 #include "manager/report.h"
 #include "util/capability.h"
@@ -32,7 +33,7 @@ struct manager {
         struct limits_reader *limits;
         struct engine *engine;
         struct store *store;
-        uint64_t file_recording; /* id of that to StorePcap=; 0: none */
+        struct file_recording file_recording;
         struct bus *bus;
         sd_event *event;
         struct capture *capture;
@@ -53,36 +54,11 @@ static void manager_done(struct manager *manager) {
         sd_event_unref(manager->event);
 }
 
-/* StorePcap=: for as long as packets are captured. What is wrong with it does not keep us from counting. */
-static void record_to_file(struct manager *manager) {
-        const struct config *config = manager->config->config;
-        const struct store_request request = {
-                .fd = -1,
-                .path = config->store_pcap,
-                .files = config->store_pcap_files,
-                .filter = *engine_filter(manager->engine) ? engine_filter(manager->engine) : NULL,
-                .max_bytes = config->store_pcap_max_bytes == UINT64_MAX ? 0 : config->store_pcap_max_bytes,
-        };
-        struct source_error error = {};
-
-        if (!config->store_pcap || manager->file_recording != 0)
-                return;
-        if (store_start(manager->store, &request, &manager->file_recording, &error) < 0)
-                log_write(LOG_ERR, "StorePcap=%s is not written: %s", config->store_pcap, error.text);
-}
-
-/* What is still on its way goes into the file; another one may begin meanwhile. */
-static void stop_file(struct manager *manager) {
-        if (manager->file_recording != 0)
-                (void) store_stop(manager->store, manager->file_recording, STORE_REQUESTED);
-        manager->file_recording = 0;
-}
-
 /* Of a capture that ran before, or did not: then the file has begun with it. */
 static void filter_changed(struct manager *manager, bool ran) {
         if (ran) {
-                stop_file(manager);
-                record_to_file(manager);
+                file_recording_stop(&manager->file_recording);
+                file_recording_start(&manager->file_recording);
         }
         if (manager->bus)
                 bus_filter_changed(manager->bus);
@@ -92,8 +68,7 @@ static void on_recorded(const struct store_result *result, void *userdata) {
         struct manager *manager = userdata;
 
         report_recording(result);
-        if (result->id == manager->file_recording)
-                manager->file_recording = 0;
+        file_recording_ended(&manager->file_recording, result->id);
         if (manager->bus)
                 bus_recording_stopped(manager->bus, result);
 }
@@ -102,7 +77,7 @@ static void on_started(void *userdata) {
         struct manager *manager = userdata;
 
         journal_write(LOG_INFO, "capturing again", "NETFLOWD_BACKEND=%s", engine_backend(manager->engine));
-        record_to_file(manager);
+        file_recording_start(&manager->file_recording);
         if (manager->bus)
                 bus_capture_started(manager->bus);
 }
@@ -117,7 +92,7 @@ static void on_stopped(const char *reason, const char *why, void *userdata) {
                 (void) snprintf(text, sizeof(text), "stopped capturing: %s; the books stay", reason);
         journal_write(why ? LOG_ERR : LOG_INFO, text, "NETFLOWD_BACKEND=%s", engine_backend(manager->engine),
                       "NETFLOWD_REASON=%s", reason);
-        stop_file(manager);
+        file_recording_stop(&manager->file_recording);
         if (manager->bus)
                 bus_capture_stopped(manager->bus, reason);
 }
@@ -333,7 +308,9 @@ static int start_reading(struct manager *manager) {
                 .userdata = manager,
         };
 
-        record_to_file(manager);
+        manager->file_recording = (struct file_recording){
+                .config = manager->config->config, .engine = manager->engine, .store = manager->store};
+        file_recording_start(&manager->file_recording);
         return capture_new(&config, &manager->capture);
 }
 

@@ -13,18 +13,21 @@
 #define SHORT_USEC (50 * USEC_PER_MSEC)
 
 void report_start(struct engine *engine, const struct limits *limits) {
+        const char *reason = engine_backend_reason(engine);
         struct source_device device;
-        char quota[32] = "none", memory[32] = "none", text[512];
+        char quota[32] = "none", memory[32] = "none", text[1024];
 
         engine_device(engine, &device);
         if (limits->has_cpu_quota)
                 (void) snprintf(quota, sizeof(quota), "%" PRIu64 " %%", limits->cpu_quota_usec / 10000);
         if (limits->has_memory_max)
                 (void) snprintf(memory, sizeof(memory), "%" PRIu64 " kB", limits->memory_max / 1000);
-        (void) snprintf(text, sizeof(text), "capturing on %s with %s, owners by %s; CPU quota: %s, memory limit: %s",
-                        device.name, engine_backend(engine), engine_owners(engine), quota, memory);
+        (void) snprintf(text, sizeof(text), "capturing on %s with %s%s%s%s, owners by %s; CPU quota: %s, memory limit: %s", device.name,
+                        engine_backend(engine), *reason ? " (" : "", reason, *reason ? ")" : "",
+                        engine_owners(engine), quota, memory);
         journal_write(LOG_INFO, text, "NETFLOWD_DEVICE=%s", device.name, "NETFLOWD_BACKEND=%s",
-                      engine_backend(engine), "NETFLOWD_OWNERS=%s", engine_owners(engine),
+                      engine_backend(engine), "NETFLOWD_BACKEND_REASON=%s", reason, "NETFLOWD_OWNERS=%s",
+                      engine_owners(engine),
                       "NETFLOWD_CPU_QUOTA_USEC=%" PRIu64, limits->cpu_quota_usec,
                       "NETFLOWD_MEMORY_MAX=%" PRIu64, limits->memory_max);
 }
