@@ -71,6 +71,7 @@ void handle_set_retire(struct handle_set *set, struct live_handle *capture) {
                 i++;
         set->n--;
         memmove(set->open + i, set->open + i + 1, (set->n - i) * sizeof(set->open[0]));
+        live_handle_end(capture);
         /* that it is in error must wake nobody */
         live_handle_unwatch(capture, set->epoll_fd);
         if (set->n_retiring == HANDLES_MAX)

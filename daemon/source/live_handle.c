@@ -180,6 +180,10 @@ void live_handle_set_span(struct live_handle *capture, uint64_t from_usec, uint6
         capture->to_usec = to_usec;
 }
 
+void live_handle_end(struct live_handle *capture) {
+        capture->to_usec = MIN(capture->to_usec, clock_usec(CLOCK_REALTIME));
+}
+
 /* --- reading -------------------------------------------------------------------------------------------- */
 
 static void on_packet(u_char *userdata, const struct pcap_pkthdr *header, const u_char *data) {

@@ -40,6 +40,9 @@ int live_handle_set_filter(struct live_handle *capture, const struct filter *fil
  * while one takes over from the other. */
 void live_handle_set_span(struct live_handle *capture, uint64_t from_usec, uint64_t to_usec);
 
+/* What comes from now on does not count; what is still on its way from before does. */
+void live_handle_end(struct live_handle *capture);
+
 /* Hands over about max_packets at the most and never waits; with several workers, what is handed over is of several
  * packets each, see sample_batch.h. Returns how many packets there were, at least max_packets where there are more
  * to be read, or a negative errno. */
