@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Runs the tests of one build.
 
-usage: run.py [--label LABEL] [--only KIND] BUILD [PATTERN…]
+usage: run.py [--label LABEL] [--only KIND] [--match PATTERN] BUILD [PATTERN…]
 
 KIND is unit, static, fuzz, e2e or system; a PATTERN picks tests by a part of their name. With CI=true nothing may be skipped."""
 
@@ -110,12 +110,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--label", default="")
     parser.add_argument("--only", action="append")
+    parser.add_argument("--match", action="append", default=[])
     parser.add_argument("build")
     parser.add_argument("pattern", nargs="*")
     options = parser.parse_args()
     totals = Totals(f"{options.label}/" if options.label else "")
+    patterns = options.pattern + options.match
     tests = [test for test in tests_of(options.build) if (not options.only or test[0] in options.only) and
-             (not options.pattern or any(pattern in test[1] for pattern in options.pattern))]
+             (not patterns or any(pattern in test[1] for pattern in patterns))]
     run_all(totals, tests)
     counts = totals.counts
     print(f"{counts['PASS']} passed, {counts['FAIL']} failed, {counts['SKIP']} skipped")
