@@ -397,8 +397,9 @@ def test_thousand_devices(build):
             if n == 200:
                 daemon.settled()
                 base, before = resident(daemon), descriptors()
-        ledger, after = daemon.settled(), descriptors()
-        assert len(after) == len(before), (before, after)
+        ledger = daemon.settled()
+        # one may just be open to read addresses with; what leaks stays
+        until(lambda: len(descriptors()) == len(before), f"the descriptors that there were: {before}")
         grown = {key: value - base[key] for key, value in resident(daemon).items()}
         rows = devices(daemon)
         assert len(rows) == 34, list(rows)  # those remembered, the sum of the others, and the pattern
