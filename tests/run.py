@@ -20,8 +20,8 @@ TESTS = pathlib.Path(__file__).resolve().parent
 ROOT = TESTS.parent
 HANG_SECONDS = 600  # a test that takes this long never ends
 
-# Most tests wait most of the time, and three run at a time. Not so these: a virtual machine is emulated by a processor
-# of its own, one after the other; and what counts as fast as it goes, or all of this machine, runs alone at the end.
+# Most tests wait most of the time, and two run at a time. A virtual machine has one of the two places, one after the
+# other; what counts as fast as it goes, or all of this machine, runs alone at the end.
 MACHINES = {"test_limits.py", "test_bpf_kernel.py"}
 ALONE = {"test_traffic.py", "test_bpf.py"}
 
@@ -96,9 +96,16 @@ def tests_of(build):
 
 
 def run_all(totals, tests):
-    lanes = {"machines": concurrent.futures.ThreadPoolExecutor(1), "others": concurrent.futures.ThreadPoolExecutor(2)}
-    begun = [lanes["machines" if name in MACHINES else "others"].submit(runner, totals, name, command)
-             for _, name, command, runner in tests if name not in ALONE]
+    places = concurrent.futures.ThreadPoolExecutor(2)
+
+    def run_machines():
+        for _, name, command, runner in tests:
+            if name in MACHINES:
+                runner(totals, name, command)
+
+    begun = [places.submit(run_machines)]
+    begun += [places.submit(runner, totals, name, command) for _, name, command, runner in tests
+              if name not in ALONE | MACHINES]
     for one in begun:
         one.result()
     for _, name, command, runner in tests:

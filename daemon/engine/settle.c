@@ -18,9 +18,9 @@
 /* A UDP socket that is gone had what moved within this long of when it was last seen: two drains and a bit. */
 #define JUST_SEEN_USEC (250 * USEC_PER_MSEC)
 
-/* Start times of processes come in 1/100 s (proc(5)), cut off, and are turned into wall clock time with a
- * clock reading each: a process may seem to have started this much before or after it did. */
-#define START_SLACK_USEC (20 * USEC_PER_MSEC)
+/* Start times of processes come in 1/100 s (proc(5)), cut off, so that a process never seems to have started later
+ * than it did but by what the wall clock was set or slewed since: see process_start_time_usec(). */
+#define START_SLACK_USEC (2 * USEC_PER_MSEC)
 
 static void settle_process(struct engine *engine, struct flow *flow, struct process *process) {
         books_settle_process(engine->books, process, flow);

@@ -9,6 +9,10 @@
 #include "util/clock.h"
 #include "util/parse.h"
 
+/* Readings of two clocks that lie so close together are good enough to tell milliseconds by. */
+#define BOOT_TIME_CLOSE_USEC 20
+#define BOOT_TIME_READINGS   8
+
 /* Field 22 of /proc/PID/stat is the 20th behind the name's parenthesis. */
 #define FIELDS_TO_START_TIME 20
 
@@ -226,10 +230,27 @@ static void read_cgroup(int directory, struct process_info *info) {
                 (void) unit_from_cgroup(info->cgroup, &info->unit);
 }
 
+/* When the machine was booted, CLOCK_REALTIME: two clocks cannot be read at once, and who reads them may be held up
+ * between the two, so the closest of a few readings it is. */
+static uint64_t boot_time_usec(void) {
+        uint64_t closest = UINT64_MAX, boot_time = 0;
+
+        for (int i = 0; i < BOOT_TIME_READINGS && closest > BOOT_TIME_CLOSE_USEC; i++) {
+                uint64_t before = clock_usec(CLOCK_BOOTTIME), real = clock_usec(CLOCK_REALTIME),
+                         after = clock_usec(CLOCK_BOOTTIME);
+
+                if (after - before < closest) {
+                        closest = after - before;
+                        boot_time = real - before - closest / 2;
+                }
+        }
+        return boot_time;
+}
+
 uint64_t process_start_time_usec(const struct process_id *id) {
         uint64_t per_tick = USEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
 
-        return clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_BOOTTIME) + id->start_ticks * per_tick;
+        return boot_time_usec() + id->start_ticks * per_tick;
 }
 
 int process_read(const char *proc_root, uint32_t pid, struct process_info *ret_info) {

@@ -24,8 +24,10 @@
 #include "util/clock.h"
 #include "util/parse.h"
 
-#define BATCH   64u
-#define PAYLOAD 72u /* packets of 100 bytes */
+#define BATCH      64u
+#define PAYLOAD    72u /* packets of 100 bytes */
+#define FIRST_PORT 10000u
+#define PORTS      20000u
 #define PORT    9u  /* discard */
 
 /* As many of `processes` live at a time, so that each can be looked at. */
@@ -129,8 +131,12 @@ static int send_one(int fd, const struct sockaddr_in *to) {
                                                                                            : 0;
 }
 
-static _Noreturn void be_one(const struct sockaddr_in *to) {
-        if (send_one(open_socket(), to) != 0)
+/* From a port of its own: what becomes of one that is used again at once is not what is asked here. */
+static _Noreturn void be_one(const struct sockaddr_in *to, uint64_t i) {
+        const struct sockaddr_in from = {.sin_family = AF_INET, .sin_port = htons((uint16_t) (FIRST_PORT + i % PORTS))};
+        int fd = open_socket();
+
+        if (bind(fd, (const void *) &from, sizeof(from)) < 0 || send_one(fd, to) != 0)
                 _exit(EXIT_FAILURE);
         for (;;)
                 (void) pause(); /* until it is ended */
@@ -149,7 +155,7 @@ static int processes(const struct sockaddr_in *to, uint64_t n) {
                 if (*pid < 0)
                         return fail("fork");
                 if (i < n && *pid == 0)
-                        be_one(to);
+                        be_one(to, i);
         }
         return EXIT_SUCCESS;
 }
