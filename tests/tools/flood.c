@@ -28,7 +28,7 @@
 #define PAYLOAD    72u /* packets of 100 bytes */
 #define FIRST_PORT 10000u
 #define PORTS      20000u
-#define PORT    9u  /* discard */
+#define PORT       9u /* discard */
 
 /* As many of `processes` live at a time, so that each can be looked at. */
 #define ALIVE 128u
