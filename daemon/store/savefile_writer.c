@@ -11,8 +11,8 @@
 
 #include "util/clock.h"
 
-/* What a reader may be behind: a few milliseconds at 10 Gbit/s, some seconds of an uplink. */
-#define BUFFER_BYTES (4u << 20)
+/* What a reader may be behind: a millisecond at 10 Gbit/s, a second of an uplink. */
+#define BUFFER_BYTES (1u << 20)
 
 /* pcap-savefile(5): in the writer's byte order, with stamps in µs. */
 #define MAGIC 0xa1b2c3d4u

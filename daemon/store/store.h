@@ -11,8 +11,9 @@
  * becomes of one has a part in counting. */
 struct store;
 
-/* Recordings at a time: each has 8 MB of kernel ring and up to 8 MB that wait to be decided or written. */
-#define STORE_MAX 8u
+/* Recordings at a time: each has 8 MB of kernel ring, which no cgroup is charged for, and up to 2 MB that wait to be
+ * decided or written, which ours is. */
+#define STORE_MAX 4u
 
 struct store_request {
         int fd;                    /* to write to; the store's, also where it fails; -1: path */

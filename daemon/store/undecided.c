@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* What comes in the second or so that an owner may take to be found; more is given up. */
-#define MAX_BYTES (4u << 20)
+#define MAX_BYTES (1u << 20)
 
 struct entry {
         struct entry *next;

@@ -247,7 +247,7 @@ except dbus.DBusException as error:
 sys.stdin.read()
 """
     with busy(build) as (daemon, client), bus_client(daemon, script) as process:
-        assert process.stdout.readline() == "8 org.freedesktop.DBus.Error.LimitsExceeded\n"
+        assert process.stdout.readline() == "4 org.freedesktop.DBus.Error.LimitsExceeded\n"
         move(client)
         assert_balanced(daemon, daemon.settled())
         process.communicate()

@@ -121,7 +121,7 @@ static struct tapped_packet packet_of(const uint8_t *data, uint32_t captured, ui
 /* In the order they came, with their bytes, and bounded: the oldest gives way. */
 static void test_undecided(void **state) {
         _cleanup_(undecided_freep) struct undecided *queue = NULL;
-        static uint8_t data[1 << 20];
+        static uint8_t data[1 << 18];
         struct tapped_packet packet;
         uint64_t since = 0;
         int gave_way = 0;
