@@ -52,10 +52,6 @@ static int bus_serve(struct bus *bus, sd_event *event) {
                                 on_disconnected, bus);
         if (r < 0)
                 return r;
-        /* by default it is closed when the loop exits, which is before the last signals are sent */
-        r = sd_bus_set_close_on_exit(bus->connection, 0);
-        if (r < 0)
-                return r;
         return sd_bus_attach_event(bus->connection, event, SD_EVENT_PRIORITY_NORMAL);
 }
 

@@ -80,11 +80,6 @@ void handle_set_retire(struct handle_set *set, struct live_handle *capture) {
         set->retiring[set->n_retiring++].until_usec = clock_usec(CLOCK_MONOTONIC) + RETIRE_USEC;
 }
 
-void handle_set_retire_all(struct handle_set *set) {
-        while (set->n > 0)
-                handle_set_retire(set, set->open[set->n - 1]);
-}
-
 static int drain_retiring(struct handle_set *set, int max_packets, sample_handler handler, void *userdata) {
         const uint64_t now = clock_usec(CLOCK_MONOTONIC);
         struct source_error error;

@@ -39,7 +39,6 @@ int handle_set_add(struct handle_set *set, struct live_handle *capture);
 /* The one of a device that is not given up; NULL. */
 struct live_handle *handle_set_find(const struct handle_set *set, const struct device *device);
 void handle_set_retire(struct handle_set *set, struct live_handle *capture);
-void handle_set_retire_all(struct handle_set *set);
 
 /* Reads about max_packets. Returns how many there were. One that fails is given up, see above; its device
  * has the error. */

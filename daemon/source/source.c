@@ -85,8 +85,9 @@ bool source_choice_is_empty(const struct source_choice *choice) {
                filter_is_blank(choice->filter);
 }
 
-static int check(const struct source_choice *choice, unsigned link_types,
-                 const struct source_waiting *waiting, struct source_error *ret_error) {
+int source_check(const struct source_choice *choice, const struct source_waiting *waiting,
+                 struct source_error *ret_error) {
+        unsigned link_types = strv_length(choice->devices) > 0 ? FILTER_DEVICES : FILTER_ANY;
         _cleanup_(filter_freep) struct filter *filter = NULL;
         struct addresses addresses;
         int r;
@@ -98,18 +99,6 @@ static int check(const struct source_choice *choice, unsigned link_types,
         if (r < 0)
                 return r;
         return filter_new(choice->filter, SNAPLEN, link_types, waiting, &filter, ret_error);
-}
-
-int source_check(const struct source_choice *choice, const struct source_waiting *waiting,
-                 struct source_error *ret_error) {
-        return check(choice, strv_length(choice->devices) > 0 ? FILTER_DEVICES : FILTER_ANY, waiting,
-                     ret_error);
-}
-
-int source_check_filter(const char *filter, const struct source_waiting *waiting,
-                        struct source_error *ret_error) {
-        return check(&(struct source_choice){.filter = filter}, FILTER_DEVICES | FILTER_ANY, waiting,
-                     ret_error);
 }
 
 void source_stats(struct source *source, struct source_stats *ret_stats) {

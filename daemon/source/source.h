@@ -129,9 +129,5 @@ bool source_choice_is_empty(const struct source_choice *choice);
 int source_check(const struct source_choice *choice, const struct source_waiting *waiting,
                  struct source_error *ret_error);
 
-/* The same of a filter alone, for any link type. */
-int source_check_filter(const char *filter, const struct source_waiting *waiting,
-                        struct source_error *ret_error);
-
 void source_stats(struct source *source, struct source_stats *ret_stats);
 void source_device(const struct source *source, struct source_device *ret_device);

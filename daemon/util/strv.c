@@ -12,17 +12,6 @@ size_t strv_length(const char *const *strings) {
         return n;
 }
 
-bool strv_equal(const char *const *a, const char *const *b) {
-        size_t n = strv_length(a);
-
-        if (n != strv_length(b))
-                return false;
-        for (size_t i = 0; i < n; i++)
-                if (strcmp(a[i], b[i]) != 0)
-                        return false;
-        return true;
-}
-
 int strv_copy(const char *const *strings, char ***ret_strings) {
         _cleanup_(strv_freep) char **copy = NULL;
         size_t n = strv_length(strings);

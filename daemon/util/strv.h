@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "util/macros.h"
@@ -9,7 +8,6 @@
 /* Vectors of strings that end with NULL. A NULL vector is an empty one. */
 
 size_t strv_length(const char *const *strings);
-bool strv_equal(const char *const *a, const char *const *b);
 
 /* Copies vector and strings; an empty one becomes NULL. Returns 0 or -ENOMEM. The caller frees *ret_strings.
  */
