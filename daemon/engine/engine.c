@@ -247,6 +247,7 @@ void engine_expire(struct engine *engine) {
 
 void engine_finish(struct engine *engine) {
         engine_settle(engine, clock_usec(CLOCK_MONOTONIC), true);
+        engine_settle(engine, clock_usec(CLOCK_MONOTONIC), true); /* whose owner was found only then */
 }
 
 /* All that was on the wire until now, which the kernel hands over within that time. */

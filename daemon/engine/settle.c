@@ -30,6 +30,15 @@ static void settle_unattributed(struct engine *engine, struct flow *flow, enum u
         books_settle_unattributed(engine->books, reason, flow);
 }
 
+/* To the process that has the flow, unless its port went from hand to hand while that was pending. cookie: of a
+ * socket that it had all along, or has closed. */
+static void settle_owner(struct engine *engine, struct flow *flow, uint64_t cookie) {
+        if (owner_lookup_contested(engine->owners, &flow->key, cookie, flow->pending.since_usec))
+                settle_unattributed(engine, flow, UNATTRIBUTED_SHARED);
+        else
+                settle_process(engine, flow, flow->process);
+}
+
 static void give_up(struct engine *engine, struct flow *flow, enum unattributed reason) {
         flow->state = FLOW_UNOWNED;
         flow->process = NULL;
@@ -65,8 +74,9 @@ static bool had_others(const struct flow *flow) {
 }
 
 /* The kernel was asked about now, and the packets are from a moment ago: if the tuple has changed hands
- * since, the SYN that did it is still to be read. Only when none has come is what is pending the owner's. */
-static void wait_for_syn(struct engine *engine, struct flow *flow) {
+ * since, the SYN that did it is still to be read, or the word that a UDP socket was closed. Only when neither has
+ * come is what is pending the owner's. */
+static void wait_for_others(struct engine *engine, struct flow *flow) {
         flow->state = FLOW_FOUND;
         flow_table_touch(engine->books->flows, flow);
 }
@@ -75,12 +85,13 @@ static void found(struct engine *engine, struct flow *flow, const struct owner *
         struct process *before = flow->state == FLOW_OWNED ? flow->process : NULL, *process;
         bool not_its_own = had_others(flow), is_new;
         enum unattributed reason = flow->reason;
+        uint64_t cookie = flow->cookie; /* with FLOW_OWNED */
 
         if (engine_process(engine, &owner->process, NULL, &process) < 0) {
                 give_up(engine, flow, UNATTRIBUTED_OVERFLOW);
                 return;
         }
-        is_new = flow->state != FLOW_OWNED && flow->key.protocol == IPPROTO_TCP;
+        is_new = flow->state != FLOW_OWNED;
         flow->state = FLOW_OWNED;
         flow->process = process;
         flow->cookie = owner->cookie;
@@ -93,9 +104,9 @@ static void found(struct engine *engine, struct flow *flow, const struct owner *
         else if (!started_in_time(process, flow))
                 settle_unattributed(engine, flow, UNATTRIBUTED_NO_SOCKET);
         else if (is_new)
-                wait_for_syn(engine, flow);
-        else
-                settle_process(engine, flow, process);
+                wait_for_others(engine, flow);
+        else /* it has another socket now, or had this one all along */
+                settle_owner(engine, flow, cookie);
 }
 
 /* By the packets' stamps: however late we come to look, they are no older for it. */
@@ -115,7 +126,7 @@ static void no_socket(struct engine *engine, struct flow *flow) {
                 return;
         }
         if (flow->state == FLOW_OWNED && was_just_seen(flow)) {
-                settle_process(engine, flow, flow->process);
+                settle_owner(engine, flow, flow->cookie);
                 flow->state = FLOW_UNOWNED;
                 flow->reason = UNATTRIBUTED_NO_SOCKET;
                 flow->process = NULL;
@@ -216,7 +227,7 @@ static void settle_unasked(struct engine *engine, struct flow *flow, uint64_t no
         case FLOW_FOUND:
         case FLOW_OWNED:
                 if (now_usec - flow->checked_usec <= BELIEVE_USEC)
-                        settle_process(engine, flow, flow->process);
+                        settle_owner(engine, flow, flow->cookie);
                 else if (now_usec - flow->checked_usec <= UNASKED_USEC)
                         flow_table_touch(engine->books->flows, flow);
                 else
@@ -251,7 +262,7 @@ static void settle_flow(struct engine *engine, struct flow *flow, uint64_t now_u
         }
         engine->questions_left--;
         if (flow->state == FLOW_OWNED && confirmed(engine, flow, now_usec))
-                settle_process(engine, flow, flow->process);
+                settle_owner(engine, flow, flow->cookie);
         else
                 ask(engine, flow, now_usec, finish);
 }
@@ -294,6 +305,8 @@ static struct flow *heavy_first(struct flow *flows, uint32_t questions) {
 void engine_settle(struct engine *engine, uint64_t now_usec, bool finish) {
         struct flow *flow, *next;
 
+        if (engine->owners)
+                owner_lookup_update(engine->owners);
         engine->drains++;
         engine->questions_left = finish ? UINT32_MAX : engine->questions_max;
         flow = heavy_first(flow_table_take_touched(engine->books->flows), engine->questions_left);

@@ -51,6 +51,15 @@ int owner_lookup_confirm(struct owner_lookup *lookup, const struct flow_key *key
         return lookup->ops->confirm(lookup->state, key, ifindex, owner, now_usec);
 }
 
+void owner_lookup_update(struct owner_lookup *lookup) {
+        lookup->ops->update(lookup->state);
+}
+
+bool owner_lookup_contested(const struct owner_lookup *lookup, const struct flow_key *key, uint64_t cookie,
+                            uint64_t since_usec) {
+        return lookup->ops->contested(lookup->state, key, cookie, since_usec);
+}
+
 void owner_lookup_stats(const struct owner_lookup *lookup, struct owner_stats *ret_stats) {
         lookup->ops->stats(lookup->state, ret_stats);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +19,7 @@ struct owner_config {
 /* All of these are counted and retried, none is fatal. */
 struct owner_stats {
         uint64_t lookups;         /* sock_diag requests sent */
-        uint64_t netlink_errors;  /* requests that failed, ENOBUFS among them: the socket is opened anew */
+        uint64_t netlink_errors;  /* requests and broadcasts that failed, ENOBUFS among them */
         uint64_t candidate_scans; /* single /proc/PID/fd read */
         uint64_t full_scans;      /* walks over all of /proc */
         uint64_t proc_races;      /* /proc entries that vanished while being read */
@@ -34,6 +35,8 @@ struct owner_ops {
                     enum owner_status *ret_status, struct owner *ret_owner);
         int (*confirm)(void *state, const struct flow_key *key, uint32_t ifindex, const struct owner *owner,
                        uint64_t now_usec);
+        void (*update)(void *state);
+        bool (*contested)(const void *state, const struct flow_key *key, uint64_t cookie, uint64_t since_usec);
         void (*stats)(const void *state, struct owner_stats *ret_stats);
 };
 extern const struct owner_ops owner_procfs; /* sock_diag(7) and /proc */
@@ -61,5 +64,15 @@ int owner_lookup_find(struct owner_lookup *lookup, const struct flow_key *key, u
  * socket's port; 0: no, find it anew; a negative errno as above. */
 int owner_lookup_confirm(struct owner_lookup *lookup, const struct flow_key *key, uint32_t ifindex,
                          const struct owner *owner, uint64_t now_usec);
+
+/* Takes notice of what the kernel has told by itself since the last call. To be called at each drain, before
+ * anything is asked. */
+void owner_lookup_update(struct owner_lookup *lookup);
+
+/* Could packets of this flow since since_usec (CLOCK_REALTIME, their stamps) be another socket's than the one with
+ * this cookie (0: one that is not known), of which the kernel answers now? A connection's are not: its tuple is told
+ * to be new by a SYN. A port without connections may have gone from hand to hand in that time. */
+bool owner_lookup_contested(const struct owner_lookup *lookup, const struct flow_key *key, uint64_t cookie,
+                            uint64_t since_usec);
 
 void owner_lookup_stats(const struct owner_lookup *lookup, struct owner_stats *ret_stats);

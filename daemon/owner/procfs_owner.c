@@ -3,9 +3,11 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "owner/closed_sockets.h"
 #include "owner/owner_lookup.h"
 #include "owner/sock_diag.h"
 #include "owner/socket_holders.h"
+#include "util/clock.h"
 
 /* Sockets on one port that are looked at one by one; with more it is plainly shared. */
 #define BOUND_MAX 256
@@ -16,6 +18,7 @@
 struct procfs_owner {
         struct sock_diag *diag;
         struct socket_holders *holders;
+        struct closed_sockets *closed;
         struct owner_stats stats;
         struct {
                 struct process_id process;
@@ -32,6 +35,7 @@ static void procfs_close(void *state) {
                 return;
         sock_diag_free(owner->diag);
         socket_holders_free(owner->holders);
+        closed_sockets_free(owner->closed);
         free(owner);
 }
 
@@ -49,6 +53,9 @@ static int procfs_open(const struct owner_config *config, void **ret_state) {
         if (r < 0)
                 return r;
         r = socket_holders_new(config, &owner->holders);
+        if (r < 0)
+                return r;
+        r = closed_sockets_new(&owner->closed);
         if (r < 0)
                 return r;
 
@@ -266,6 +273,20 @@ static int procfs_confirm(void *state, const struct flow_key *key, uint32_t ifin
         return is_sole(owner, key, socket.inode, &found->process, now_usec);
 }
 
+static void procfs_update(void *state) {
+        struct procfs_owner *owner = state;
+
+        if (closed_sockets_update(owner->closed, clock_usec(CLOCK_REALTIME)) < 0)
+                owner->stats.netlink_errors++;
+}
+
+static bool procfs_contested(const void *state, const struct flow_key *key, uint64_t cookie, uint64_t since_usec) {
+        const struct procfs_owner *owner = state;
+
+        return key->protocol == IPPROTO_UDP &&
+               closed_sockets_since(owner->closed, key->local_port, cookie, since_usec);
+}
+
 static void procfs_stats(const void *state, struct owner_stats *ret_stats) {
         const struct procfs_owner *owner = state;
 
@@ -279,5 +300,7 @@ const struct owner_ops owner_procfs = {
         .close = procfs_close,
         .find = procfs_find,
         .confirm = procfs_confirm,
+        .update = procfs_update,
+        .contested = procfs_contested,
         .stats = procfs_stats,
 };

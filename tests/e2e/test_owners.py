@@ -201,6 +201,33 @@ def test_tuple_contest(build):
         return assert_no_more(on_a, moved, ledger)
 
 
+def test_port_contest(build):
+    """A UDP port that goes from hand to hand while the datagrams of the one before are still being read: theirs has
+    no SYN, and none of them goes to the next one either, whether it stays to be found or is gone at once, too."""
+    with hosts() as (a, b), daemon_on(a, build) as on_a, traffic(b) as server, traffic(a) as one, traffic(a) as two:
+        server.tell("udp", "s", "0.0.0.0", 7000)
+        moved = {one.pid: 0, two.pid: 0}
+        for turn in range(60):
+            client, count = ((one, 40), (two, 1))[turn % 2]
+            client.tell("udp", "c", "0.0.0.0", 5000)
+            client.tell("send", "c", V4[1], 7000, count, 1000)
+            server.tell("read", "s", count * 1000)
+            moved[client.pid] += count * 1028
+            if turn % 4 == 3:
+                until(lambda: on_a.ledger()["unattributed-pending"] == 0, "an owner for what is pending")
+            client.tell("close", "c")
+        one.tell("udp", "c", "0.0.0.0", 5000)  # and this is plain again
+        on_a.settled()
+        before = on_a.row(one.pid)
+        one.tell("send", "c", V4[1], 7000, 10, 1000)
+        ledger = on_a.settled()
+        row = on_a.row(one.pid)
+        moved[one.pid] += 10280
+        assert row["total"]["out"] - (before["total"]["out"] if before else 0) == 10280, (before, row)
+        assert a.counters("v0")["out"] == sum(moved.values()) == ledger["seen"], (moved, ledger)
+        return assert_no_more(on_a, moved, ledger)
+
+
 def test_inherited_socket(build):
     """A child that has its parent's connection writes into it: nobody else's, and no more to either than it moved."""
     with hosts() as (a, b), daemon_on(a, build) as on_a, traffic(b) as server, traffic(a) as client:
@@ -223,4 +250,4 @@ def test_inherited_socket(build):
 
 main([test_udp_wildcard_v4, test_udp_wildcard_v6, test_udp_dual_stack, test_fragments, test_tcp_dual_stack,
       test_loopback, test_exit_keeps_the_books, test_pid_reuse, test_tuple_reuse, test_tuple_contest,
-      test_inherited_socket])
+      test_port_contest, test_inherited_socket])

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netlink.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "owner/closed_sockets.h"
 #include "owner/owner_lookup.h"
 #include "owner/sock_diag.h"
 #include "support/test.h"
@@ -314,6 +316,74 @@ static void test_confirm_goes_by_cookie(void **state) {
         close(fd);
 }
 
+/* The kernel tells of a closed socket in its own time, which is soon. */
+static bool told_closed(struct closed_sockets *closed, uint16_t port, uint64_t cookie) {
+        for (unsigned i = 0; i < 5000; i++) {
+                assert_int_equal(closed_sockets_update(closed, 1000), 0);
+                if (closed_sockets_since(closed, port, cookie, 1000))
+                        return true;
+                assert_int_equal(usleep(1000), 0);
+        }
+        return false;
+}
+
+/* What came before a port was closed may be the other socket's; what came after is not. */
+static void test_closed_sockets(void **state) {
+        _cleanup_(closed_sockets_freep) struct closed_sockets *closed = NULL;
+        static const int families[] = {AF_INET, AF_INET6};
+        struct owner owner;
+
+        for (uint16_t i = 0; i < ELEMENTSOF(families); i++) {
+                uint16_t port = (uint16_t) (5010 + i);
+                struct flow_key key = loopback_key(port, 4321, IPPROTO_UDP, families[i] == AF_INET6);
+                int fd = bound(families[i], SOCK_DGRAM, families[i] == AF_INET6 ? "::1" : "127.0.0.1", port);
+
+                closed_sockets_free(closed);
+                assert_int_equal(closed_sockets_new(&closed), 0);
+                assert_int_equal(find(*state, &key, &owner), OWNER_FOUND);
+                close(fd);
+                assert_true(told_closed(closed, port, owner.cookie + 1));
+                assert_false(closed_sockets_since(closed, port, owner.cookie, 1000));     /* its own end */
+                assert_false(closed_sockets_since(closed, port, owner.cookie + 1, 1001)); /* before that */
+                assert_false(closed_sockets_since(closed, (uint16_t) (port + 1), 0, 1));
+
+                /* a second one on that port: the first is still remembered for it */
+                fd = bound(families[i], SOCK_DGRAM, families[i] == AF_INET6 ? "::1" : "127.0.0.1", port);
+                assert_int_equal(find(*state, &key, &owner), OWNER_FOUND);
+                close(fd);
+                assert_true(told_closed(closed, port, owner.cookie));
+        }
+}
+
+/* Broadcasts that found no room, of all sockets of this kind in the namespace: the 9th column. */
+static unsigned long dropped(void) {
+        _cleanup_fclose_ FILE *file = fopen("/proc/net/netlink", "re");
+        unsigned long sum = 0, drops;
+        char line[256];
+        int protocol;
+
+        assert_non_null(file);
+        while (fgets(line, sizeof(line), file))
+                if (sscanf(line, "%*s %d %*s %*s %*s %*s %*s %*s %lu", &protocol, &drops) == 2 &&
+                    protocol == NETLINK_SOCK_DIAG)
+                        sum += drops;
+        return sum;
+}
+
+/* More than fits between two readings: then nothing is known of any port. */
+static void test_closed_sockets_lost(void **state) {
+        _cleanup_(closed_sockets_freep) struct closed_sockets *closed = NULL;
+
+        (void) state;
+        assert_int_equal(closed_sockets_new(&closed), 0);
+        for (unsigned i = 0; i < 10000000 && dropped() == 0; i += 1000)
+                for (unsigned j = 0; j < 1000; j++)
+                        close(bound(AF_INET, SOCK_DGRAM, "127.0.0.1", 5020));
+        assert_int_equal(closed_sockets_update(closed, 1000), -ENOBUFS);
+        assert_true(closed_sockets_since(closed, 5021, 0, 1000));
+        assert_false(closed_sockets_since(closed, 5021, 0, 1001));
+}
+
 static void test_unknown_implementation(void **state) {
         struct owner_lookup *lookup;
 
@@ -354,6 +424,8 @@ int main(void) {
                 TEST(test_connected_beside_unconnected_is_shared),
                 TEST(test_wildcard_beside_specific_is_shared),
                 TEST(test_confirm_goes_by_cookie),
+                TEST(test_closed_sockets),
+                TEST(test_closed_sockets_lost),
                 cmocka_unit_test(test_unknown_implementation),
                 cmocka_unit_test(test_answer_prefixes),
         };
