@@ -15,11 +15,12 @@
  * second. */
 #define UNASKED_USEC (5 * USEC_PER_SEC)
 
-/* A UDP socket that is gone had what moved within this long of when it was last seen: two drains and a bit. */
+/* A UDP socket that is gone had what moved within this long of when it was last seen: two drains and a bit.
+ */
 #define JUST_SEEN_USEC (250 * USEC_PER_MSEC)
 
-/* Start times of processes come in 1/100 s (proc(5)), cut off, so that a process never seems to have started later
- * than it did but by what the wall clock was set or slewed since: see process_start_time_usec(). */
+/* Start times of processes come in 1/100 s (proc(5)), cut off, so that a process never seems to have started
+ * later than it did but by what the wall clock was set or slewed since: see process_start_time_usec(). */
 #define START_SLACK_USEC (2 * USEC_PER_MSEC)
 
 static void settle_process(struct engine *engine, struct flow *flow, struct process *process) {
@@ -30,10 +31,20 @@ static void settle_unattributed(struct engine *engine, struct flow *flow, enum u
         books_settle_unattributed(engine->books, reason, flow);
 }
 
-/* To the process that has the flow, unless its port went from hand to hand while that was pending. cookie: of a
- * socket that it had all along, or has closed. */
+/* About what is pending of it. */
+static struct owner_question question_about(const struct flow *flow) {
+        return (struct owner_question){.key = &flow->key,
+                                       .ifindex = flow->ifindex,
+                                       .since_usec = flow->pending.since_usec,
+                                       .until_usec = flow->pending.last_usec};
+}
+
+/* To the process that has the flow, unless its port went from hand to hand while that was pending. cookie:
+ * of a socket that it had all along, or has closed. */
 static void settle_owner(struct engine *engine, struct flow *flow, uint64_t cookie) {
-        if (owner_lookup_contested(engine->owners, &flow->key, cookie, flow->pending.since_usec))
+        const struct owner_question question = question_about(flow);
+
+        if (owner_lookup_contested(engine->owners, &question, cookie))
                 settle_unattributed(engine, flow, UNATTRIBUTED_SHARED);
         else
                 settle_process(engine, flow, flow->process);
@@ -74,8 +85,8 @@ static bool had_others(const struct flow *flow) {
 }
 
 /* The kernel was asked about now, and the packets are from a moment ago: if the tuple has changed hands
- * since, the SYN that did it is still to be read, or the word that a UDP socket was closed. Only when neither has
- * come is what is pending the owner's. */
+ * since, the SYN that did it is still to be read, or the word that a UDP socket was closed. Only when
+ * neither has come is what is pending the owner's. */
 static void wait_for_others(struct engine *engine, struct flow *flow) {
         flow->state = FLOW_FOUND;
         flow_table_touch(engine->books->flows, flow);
@@ -189,12 +200,13 @@ static void conclude(struct engine *engine, struct flow *flow, enum owner_status
 }
 
 static void ask(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
+        const struct owner_question question = question_about(flow);
         enum owner_status status = OWNER_NO_LOOKUP;
         struct owner owner = {};
         int r = 0;
 
         if (engine->owners)
-                r = owner_lookup_find(engine->owners, &flow->key, flow->ifindex, now_usec, &status, &owner);
+                r = owner_lookup_find(engine->owners, &question, now_usec, &status, &owner);
         if (r < 0) {
                 if (!wait_on(engine, flow, now_usec, finish))
                         give_up(engine, flow, UNATTRIBUTED_LOOKUP_ERROR);
@@ -207,12 +219,13 @@ static void ask(struct engine *engine, struct flow *flow, uint64_t now_usec, boo
 /* Is the owner still the owner? Asked once for each socket and drain. */
 static bool confirmed(struct engine *engine, struct flow *flow, uint64_t now_usec) {
         struct owner owner = {.process = flow->process->id, .cookie = flow->cookie, .inode = flow->inode};
+        const struct owner_question question = question_about(flow);
         size_t i = flow->cookie % CONFIRMED_SOCKETS;
 
         if (flow->cookie == 0)
                 return false;
         if (engine->confirmed[i].cookie != flow->cookie || engine->confirmed[i].drain != engine->drains) {
-                if (owner_lookup_confirm(engine->owners, &flow->key, flow->ifindex, &owner, now_usec) <= 0)
+                if (owner_lookup_confirm(engine->owners, &question, &owner, now_usec) <= 0)
                         return false;
                 engine->confirmed[i].cookie = flow->cookie;
                 engine->confirmed[i].drain = engine->drains;

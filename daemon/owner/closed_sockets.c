@@ -6,7 +6,8 @@
 #include <linux/sock_diag.h>
 #include <sys/socket.h>
 
-/* Each broadcast takes about a kilobyte of it while it waits: two thousand sockets between two drains (the kernel doubles it). */
+/* Each broadcast takes about a kilobyte of it while it waits: two thousand sockets between two drains (the
+ * kernel doubles it). */
 #define RECEIVE_BYTES (1 << 20)
 
 /* Bytes of one broadcast: the message and a few attributes. */
@@ -16,8 +17,8 @@
 
 /* The last two that were closed on a port, as far as they differ. */
 struct port {
-        uint64_t cookie;    /* of the last one */
-        uint64_t last_usec; /* 0: never */
+        uint64_t cookie;     /* of the last one */
+        uint64_t last_usec;  /* 0: never */
         uint64_t other_usec; /* of the last one before it that had another cookie; 0: never */
 };
 
@@ -34,7 +35,8 @@ static int subscribe(struct mnl_socket *socket) {
 
         if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
                 return -errno;
-        /* beyond net.core.rmem_max takes CAP_NET_ADMIN; with less of it, more may be lost, which is noticed */
+        /* beyond net.core.rmem_max takes CAP_NET_ADMIN; with less of it, more may be lost, which is noticed
+         */
         if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
                 (void) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
         for (size_t i = 0; i < ELEMENTSOF(groups); i++)
@@ -110,7 +112,8 @@ int closed_sockets_update(struct closed_sockets *closed, uint64_t now_usec) {
                         continue;
                 if (errno == EAGAIN)
                         return result;
-                /* told once, and reading goes on behind the gap: netlink(7), ENOBUFS; ENOSPC: it did not fit */
+                /* told once, and reading goes on behind the gap: netlink(7), ENOBUFS; ENOSPC: it did not fit
+                 */
                 result = -errno;
                 closed->lost_usec = now_usec;
                 if (errno != ENOBUFS && errno != ENOSPC)

@@ -8,20 +8,22 @@
 #include "owner/sock_diag.h"
 #include "util/macros.h"
 
-/* Which UDP ports lost a socket, and when. The kernel is asked for a flow's socket now, and its packets are from a
- * moment ago: on a port that was closed in between, they may be the last one's. */
+/* Which UDP ports lost a socket, and when. The kernel is asked for a flow's socket now, and its packets are
+ * from a moment ago: on a port that was closed in between, they may be the last one's. */
 struct closed_sockets;
 
-/* Listens to the kernel's sock_diag(7) broadcasts, in the network namespace of the caller. Returns 0 or a negative
- * errno. */
+/* Listens to the kernel's sock_diag(7) broadcasts, in the network namespace of the caller. Returns 0 or a
+ * negative errno. */
 int closed_sockets_new(struct closed_sockets **ret_closed);
 void closed_sockets_free(struct closed_sockets *closed);
 DEFINE_CLEANUP(struct closed_sockets *, closed_sockets_free)
 
-/* Reads what was closed since the last call, which counts as closed at now_usec (CLOCK_REALTIME). Returns 0, or
- * -ENOBUFS when some of it was lost: every port may have been closed then. After another negative errno, too. */
+/* Reads what was closed since the last call, which counts as closed at now_usec (CLOCK_REALTIME). Returns 0,
+ * or -ENOBUFS when some of it was lost: every port may have been closed then. After another negative errno,
+ * too. */
 int closed_sockets_update(struct closed_sockets *closed, uint64_t now_usec);
 
 /* Was a UDP socket on this local port, other than the one with this cookie, closed at since_usec
  * (CLOCK_REALTIME) or later? Also true where that is not known. */
-bool closed_sockets_since(const struct closed_sockets *closed, uint16_t port, uint64_t cookie, uint64_t since_usec);
+bool closed_sockets_since(const struct closed_sockets *closed, uint16_t port, uint64_t cookie,
+                          uint64_t since_usec);

@@ -41,23 +41,23 @@ const char *owner_lookup_name(const struct owner_lookup *lookup) {
         return lookup->ops->name;
 }
 
-int owner_lookup_find(struct owner_lookup *lookup, const struct flow_key *key, uint32_t ifindex,
-                      uint64_t now_usec, enum owner_status *ret_status, struct owner *ret_owner) {
-        return lookup->ops->find(lookup->state, key, ifindex, now_usec, ret_status, ret_owner);
+int owner_lookup_find(struct owner_lookup *lookup, const struct owner_question *question, uint64_t now_usec,
+                      enum owner_status *ret_status, struct owner *ret_owner) {
+        return lookup->ops->find(lookup->state, question, now_usec, ret_status, ret_owner);
 }
 
-int owner_lookup_confirm(struct owner_lookup *lookup, const struct flow_key *key, uint32_t ifindex,
+int owner_lookup_confirm(struct owner_lookup *lookup, const struct owner_question *question,
                          const struct owner *owner, uint64_t now_usec) {
-        return lookup->ops->confirm(lookup->state, key, ifindex, owner, now_usec);
+        return lookup->ops->confirm(lookup->state, question, owner, now_usec);
 }
 
 void owner_lookup_update(struct owner_lookup *lookup) {
         lookup->ops->update(lookup->state);
 }
 
-bool owner_lookup_contested(const struct owner_lookup *lookup, const struct flow_key *key, uint64_t cookie,
-                            uint64_t since_usec) {
-        return lookup->ops->contested(lookup->state, key, cookie, since_usec);
+bool owner_lookup_contested(const struct owner_lookup *lookup, const struct owner_question *question,
+                            uint64_t cookie) {
+        return lookup->ops->contested(lookup->state, question, cookie);
 }
 
 void owner_lookup_stats(const struct owner_lookup *lookup, struct owner_stats *ret_stats) {

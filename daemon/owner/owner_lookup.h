@@ -25,18 +25,26 @@ struct owner_stats {
         uint64_t proc_races;      /* /proc entries that vanished while being read */
 };
 
+/* What is asked of a flow, seen from its local end. */
+struct owner_question {
+        const struct flow_key *key;
+        uint32_t ifindex; /* of the interface it goes over: sockets may be bound to one; 0: unknown */
+        uint64_t since_usec,
+                until_usec; /* stamps of its first and last packet in question, CLOCK_REALTIME */
+};
+
 /* A way to find the owner of a flow. Implementations: NULL-terminated owner_implementations[]. What each
  * does is said at the function of the same name below. Times are CLOCK_MONOTONIC, in µs. */
 struct owner_ops {
         const char *name;
         int (*open)(const struct owner_config *config, void **ret_state);
         void (*close)(void *state);
-        int (*find)(void *state, const struct flow_key *key, uint32_t ifindex, uint64_t now_usec,
+        int (*find)(void *state, const struct owner_question *question, uint64_t now_usec,
                     enum owner_status *ret_status, struct owner *ret_owner);
-        int (*confirm)(void *state, const struct flow_key *key, uint32_t ifindex, const struct owner *owner,
+        int (*confirm)(void *state, const struct owner_question *question, const struct owner *owner,
                        uint64_t now_usec);
         void (*update)(void *state);
-        bool (*contested)(const void *state, const struct flow_key *key, uint64_t cookie, uint64_t since_usec);
+        bool (*contested)(const void *state, const struct owner_question *question, uint64_t cookie);
         void (*stats)(const void *state, struct owner_stats *ret_stats);
 };
 extern const struct owner_ops owner_procfs; /* sock_diag(7) and /proc */
@@ -53,26 +61,25 @@ DEFINE_CLEANUP(struct owner_lookup *, owner_lookup_free)
 
 const char *owner_lookup_name(const struct owner_lookup *lookup);
 
-/* Who has this flow, seen from its local end? ifindex is the interface it goes over (sockets may be bound to
- * one; 0: unknown). Returns 0 with *ret_status set, and *ret_owner as far as it is known; a negative errno
+/* Who has this flow? Returns 0 with *ret_status set, and *ret_owner as far as it is known; a negative errno
  * when the kernel could not be asked (counted; ask again later). Costs one sock_diag request, and where the
  * socket is new, the reading of /proc/PID/fd of likely processes. */
-int owner_lookup_find(struct owner_lookup *lookup, const struct flow_key *key, uint32_t ifindex,
-                      uint64_t now_usec, enum owner_status *ret_status, struct owner *ret_owner);
+int owner_lookup_find(struct owner_lookup *lookup, const struct owner_question *question, uint64_t now_usec,
+                      enum owner_status *ret_status, struct owner *ret_owner);
 
 /* Does the owner found before still have this flow? 1: it holds the socket, and with UDP it is still that
  * socket's port; 0: no, find it anew; a negative errno as above. */
-int owner_lookup_confirm(struct owner_lookup *lookup, const struct flow_key *key, uint32_t ifindex,
+int owner_lookup_confirm(struct owner_lookup *lookup, const struct owner_question *question,
                          const struct owner *owner, uint64_t now_usec);
 
 /* Takes notice of what the kernel has told by itself since the last call. To be called at each drain, before
  * anything is asked. */
 void owner_lookup_update(struct owner_lookup *lookup);
 
-/* Could packets of this flow since since_usec (CLOCK_REALTIME, their stamps) be another socket's than the one with
- * this cookie (0: one that is not known), of which the kernel answers now? A connection's are not: its tuple is told
- * to be new by a SYN. A port without connections may have gone from hand to hand in that time. */
-bool owner_lookup_contested(const struct owner_lookup *lookup, const struct flow_key *key, uint64_t cookie,
-                            uint64_t since_usec);
+/* Could the packets in question be another socket's than the one with this cookie (0: one that is not
+ * known), of which the kernel answers now? A connection's are not: its tuple is told to be new by a SYN. A
+ * port without connections may have gone from hand to hand in that time. */
+bool owner_lookup_contested(const struct owner_lookup *lookup, const struct owner_question *question,
+                            uint64_t cookie);
 
 void owner_lookup_stats(const struct owner_lookup *lookup, struct owner_stats *ret_stats);

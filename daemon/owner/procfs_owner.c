@@ -63,12 +63,12 @@ static int procfs_open(const struct owner_config *config, void **ret_state) {
         return 0;
 }
 
-static int look_up(struct procfs_owner *owner, const struct flow_key *key, uint32_t ifindex,
+static int look_up(struct procfs_owner *owner, const struct owner_question *question,
                    struct socket_info *ret_socket) {
         int r;
 
         owner->stats.lookups++;
-        r = sock_diag_find(owner->diag, key, ifindex, ret_socket);
+        r = sock_diag_find(owner->diag, question->key, question->ifindex, ret_socket);
         if (r < 0)
                 owner->stats.netlink_errors++;
         return r;
@@ -232,8 +232,9 @@ static int find_tcp(struct procfs_owner *owner, const struct flow_key *key, cons
         return 0;
 }
 
-static int procfs_find(void *state, const struct flow_key *key, uint32_t ifindex, uint64_t now_usec,
+static int procfs_find(void *state, const struct owner_question *question, uint64_t now_usec,
                        enum owner_status *ret_status, struct owner *ret_owner) {
+        const struct flow_key *key = question->key;
         struct procfs_owner *owner = state;
         struct socket_info socket;
         int r;
@@ -242,7 +243,7 @@ static int procfs_find(void *state, const struct flow_key *key, uint32_t ifindex
                 *ret_status = OWNER_NO_LOOKUP;
                 return 0;
         }
-        r = look_up(owner, key, ifindex, &socket);
+        r = look_up(owner, question, &socket);
         if (r < 0)
                 return r;
         if (r == 0) {
@@ -255,22 +256,23 @@ static int procfs_find(void *state, const struct flow_key *key, uint32_t ifindex
         return find_udp(owner, key, &socket, now_usec, ret_status, ret_owner);
 }
 
-static int procfs_confirm(void *state, const struct flow_key *key, uint32_t ifindex,
-                          const struct owner *found, uint64_t now_usec) {
+static int procfs_confirm(void *state, const struct owner_question *question, const struct owner *found,
+                          uint64_t now_usec) {
         struct procfs_owner *owner = state;
         struct socket_info socket;
         int r;
 
         if (!socket_holders_confirm(owner->holders, found->inode, &found->process, now_usec))
                 return 0;
-        if (key->protocol == IPPROTO_TCP) /* a connection keeps its tuple as long as it has its socket */
+        if (question->key->protocol ==
+            IPPROTO_TCP) /* a connection keeps its tuple as long as it has its socket */
                 return 1;
-        r = look_up(owner, key, ifindex, &socket);
+        r = look_up(owner, question, &socket);
         if (r <= 0)
                 return r;
         if (socket.cookie != found->cookie)
                 return 0;
-        return is_sole(owner, key, socket.inode, &found->process, now_usec);
+        return is_sole(owner, question->key, socket.inode, &found->process, now_usec);
 }
 
 static void procfs_update(void *state) {
@@ -280,11 +282,11 @@ static void procfs_update(void *state) {
                 owner->stats.netlink_errors++;
 }
 
-static bool procfs_contested(const void *state, const struct flow_key *key, uint64_t cookie, uint64_t since_usec) {
+static bool procfs_contested(const void *state, const struct owner_question *question, uint64_t cookie) {
         const struct procfs_owner *owner = state;
 
-        return key->protocol == IPPROTO_UDP &&
-               closed_sockets_since(owner->closed, key->local_port, cookie, since_usec);
+        return question->key->protocol == IPPROTO_UDP &&
+               closed_sockets_since(owner->closed, question->key->local_port, cookie, question->since_usec);
 }
 
 static void procfs_stats(const void *state, struct owner_stats *ret_stats) {

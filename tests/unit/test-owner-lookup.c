@@ -90,7 +90,9 @@ static enum owner_status find(struct owner_lookup *lookup, const struct flow_key
         enum owner_status status;
 
         *ret_owner = (struct owner){};
-        assert_int_equal(owner_lookup_find(lookup, key, 0, now(), &status, ret_owner), 0);
+        assert_int_equal(
+                owner_lookup_find(lookup, &(struct owner_question){.key = key}, now(), &status, ret_owner),
+                0);
         return status;
 }
 
@@ -100,7 +102,8 @@ static void assert_ours(struct owner_lookup *lookup, struct flow_key key) {
         assert_int_equal(find(lookup, &key, &owner), OWNER_FOUND);
         assert_int_equal(owner.process.pid, getpid());
         assert_true(owner.cookie != 0 && owner.inode != 0);
-        assert_int_equal(owner_lookup_confirm(lookup, &key, 0, &owner, now()), 1);
+        assert_int_equal(owner_lookup_confirm(lookup, &(struct owner_question){.key = &key}, &owner, now()),
+                         1);
 }
 
 static void assert_status(struct owner_lookup *lookup, struct flow_key key, enum owner_status expected) {
@@ -226,7 +229,9 @@ static void test_inherited_is_shared(void **state) {
         assert_int_equal(find(lookup, &key, &owner), OWNER_FOUND);
         child = start_child(keep_socket, fd);
         /* /proc is listed at most so often; a second later it is again, however long that takes */
-        assert_int_equal(owner_lookup_confirm(lookup, &key, 0, &owner, now() + USEC_PER_SEC), 0);
+        assert_int_equal(owner_lookup_confirm(lookup, &(struct owner_question){.key = &key}, &owner,
+                                              now() + USEC_PER_SEC),
+                         0);
         fresh = new_lookup();
         assert_status(fresh, key, OWNER_SHARED);
         owner_lookup_free(fresh);
@@ -311,7 +316,8 @@ static void test_confirm_goes_by_cookie(void **state) {
         assert_int_equal(find(*state, &key, &owner), OWNER_FOUND);
         close(fd);
         fd = bound(AF_INET, SOCK_DGRAM, "0.0.0.0", 5006);
-        assert_int_equal(owner_lookup_confirm(*state, &key, 0, &owner, now()), 0);
+        assert_int_equal(owner_lookup_confirm(*state, &(struct owner_question){.key = &key}, &owner, now()),
+                         0);
         assert_ours(*state, key);
         close(fd);
 }
