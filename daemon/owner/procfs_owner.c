@@ -128,51 +128,50 @@ static void remember_sole(struct procfs_owner *owner, const struct flow_key *key
 
 /* The kernel's lookup picks one socket for an incoming packet. With UDP, that may not be the one that sent,
  * or not the only one that got it: with SO_REUSEPORT, with SO_REUSEADDR and multicast (mDNS), with a
- * wildcard beside a specific address, with one that is connected beside one that is not. Returns 1 when all
- * that could have the flow are held by *process alone, 0 when not. */
-static int is_sole(struct procfs_owner *owner, const struct flow_key *key, uint64_t inode,
-                   const struct process_id *process, uint64_t now_usec) {
+ * wildcard beside a specific address, with one that is connected beside one that is not. Returns 0 or a
+ * negative errno; *ret_status is OWNER_FOUND when all that could have the flow are held by *process alone,
+ * OWNER_SHARED when not, OWNER_BUSY when that cannot be told yet. */
+static int find_others(struct procfs_owner *owner, const struct flow_key *key, uint64_t inode,
+                       const struct process_id *process, uint64_t now_usec, enum owner_status *ret_status) {
+        enum owner_status status = OWNER_FOUND;
         struct socket_info sockets[BOUND_MAX];
         struct process_id other;
         bool port_is_its = true;
         int n;
 
-        if (known_sole(owner, key, process, now_usec))
-                return 1;
+        if (known_sole(owner, key, process, now_usec)) {
+                *ret_status = OWNER_FOUND;
+                return 0;
+        }
         n = list_bound(owner, key->protocol, key->local_port, UINT32_MAX, sockets);
         if (n < 0)
                 return n;
         if (n > BOUND_MAX)
-                return 0;
-        for (int i = 0; i < n; i++) {
+                status = OWNER_SHARED;
+        for (int i = 0; i < n && status == OWNER_FOUND; i++) {
                 if (sockets[i].inode == inode)
                         continue;
                 if (!could_have(&sockets[i], key)) {
                         port_is_its = false;
                         continue;
                 }
-                if (socket_holders_find(owner->holders, sockets[i].inode, now_usec, &other) != OWNER_FOUND ||
-                    !same_process(&other, process))
-                        return 0;
+                status = socket_holders_find(owner->holders, sockets[i].inode, now_usec, &other);
+                if (status != OWNER_BUSY && (status != OWNER_FOUND || !same_process(&other, process)))
+                        status = OWNER_SHARED;
         }
-        if (port_is_its)
+        if (status == OWNER_FOUND && port_is_its)
                 remember_sole(owner, key, process, now_usec);
-        return 1;
+        *ret_status = status;
+        return 0;
 }
 
 static int find_udp(struct procfs_owner *owner, const struct flow_key *key, const struct socket_info *socket,
                     uint64_t now_usec, enum owner_status *ret_status, struct owner *ret_owner) {
         enum owner_status status;
-        int r;
 
         status = socket_holders_find(owner->holders, socket->inode, now_usec, &ret_owner->process);
-        if (status == OWNER_FOUND) {
-                r = is_sole(owner, key, socket->inode, &ret_owner->process, now_usec);
-                if (r < 0)
-                        return r;
-                if (r == 0)
-                        status = OWNER_SHARED;
-        }
+        if (status == OWNER_FOUND)
+                return find_others(owner, key, socket->inode, &ret_owner->process, now_usec, ret_status);
         *ret_status = status;
         return 0;
 }
@@ -260,6 +259,7 @@ static int procfs_confirm(void *state, const struct owner_question *question, co
                           uint64_t now_usec) {
         struct procfs_owner *owner = state;
         struct socket_info socket;
+        enum owner_status others;
         int r;
 
         if (!socket_holders_confirm(owner->holders, found->inode, &found->process, now_usec))
@@ -272,7 +272,8 @@ static int procfs_confirm(void *state, const struct owner_question *question, co
                 return r;
         if (socket.cookie != found->cookie)
                 return 0;
-        return is_sole(owner, question->key, socket.inode, &found->process, now_usec);
+        r = find_others(owner, question->key, socket.inode, &found->process, now_usec, &others);
+        return r < 0 ? r : others == OWNER_FOUND;
 }
 
 static void procfs_update(void *state) {
