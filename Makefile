@@ -24,7 +24,7 @@ BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libsystemd-dev libjs
                   libsmartcols-dev libxxhash-dev libinih-dev iproute2 clang bpftool libbpf-dev
 TEST_PACKAGES  := libclang-rt-14-dev libcmocka-dev dbus dbus-bin libglib2.0-bin systemd python3 \
                   python3-dbus python3-gi iperf3 curl nginx-light nftables tcpdump wireshark-common procps util-linux debootstrap \
-                  systemd-container qemu-system-x86 e2fsprogs groff-base mandoc ethtool wrk
+                  systemd-container qemu-system-x86 e2fsprogs groff-base mandoc ethtool wrk debhelper dpkg-dev lintian
 
 LIBRARIES := libpcap libsystemd json-c libmnl smartcols libxxhash inih $(if $(filter 1,$(BPF)),libbpf)
 ifeq ($(filter help clean deps test-deps run check uninstall print-%,$(MAKECMDGOALS)),)

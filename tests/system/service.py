@@ -166,9 +166,9 @@ def content(path):
     return path.read_bytes() if path.is_file() else None
 
 
-def main(cases):
-    """Runs the cases of each bus, {bus: [case…]}, or those named on the command line.
-    usage: test_x.py BUILD [BUS/CASE…]"""
+def main(cases, kind=Service):
+    """Runs the cases of each bus, {bus: [case…]}, or those named on the command line, each with a service of that
+    kind. usage: test_x.py BUILD [BUS/CASE…]"""
     if os.geteuid() != 0:
         for bus, functions in cases.items():
             for case in functions:
@@ -176,7 +176,7 @@ def main(cases):
         return
     machine.isolate()
     build = pathlib.Path(sys.argv[1]).resolve().relative_to(image.ROOT)
-    results = [run(bus, functions, str(build)) for bus, functions in cases.items()]
+    results = [run(bus, functions, str(build), kind) for bus, functions in cases.items()]
     sys.exit(0 if all(results) else 1)
 
 
@@ -184,7 +184,7 @@ def name_of(bus, case):
     return f"{bus}/{case.__name__.removeprefix('test_')}"
 
 
-def run(bus, cases, build):
+def run(bus, cases, build, kind):
     """One machine for all cases of a bus, in their order; returns whether all passed."""
     wanted = [case for case in cases if not sys.argv[2:] or name_of(bus, case) in sys.argv[2:]]
     if not wanted:
@@ -192,7 +192,7 @@ def run(bus, cases, build):
     begin = time.monotonic()
     try:
         with machine.machine(bus, str(image.ROOT / build)) as booted:
-            service = Service(booted, bus, build)
+            service = kind(booted, bus, build)
             service.prepare()
             print(f"PASS {bus}/boot {time.monotonic() - begin:.1f} s", flush=True)
             return all([run_case(service, bus, case) for case in wanted])  # a list: each is run
