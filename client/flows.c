@@ -26,7 +26,7 @@ static struct json_object *value_of(struct json_object *flow, const char *key) {
 static void set_text(struct libscols_line *line, size_t column, struct json_object *value) {
         const char *text = json_object_get_string(value);
 
-        (void) scols_line_set_data(line, column, text ? text : "-");
+        table_set_text(line, column, text ? text : "-");
 }
 
 static void fill_line(struct libscols_line *line, struct json_object *flow) {

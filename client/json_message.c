@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dbus/org.netflowd1.h"
+#include "escape.h"
 #include "util.h"
 
 static int basic_json(sd_bus_message *message, char type, struct json_object **ret_json) {
@@ -181,5 +182,11 @@ void json_print(struct json_object *json, bool pretty) {
         int flags = JSON_C_TO_STRING_NOSLASHESCAPE |
                     (pretty ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : JSON_C_TO_STRING_PLAIN);
 
-        (void) puts(json_object_to_json_string_ext(json, flags));
+        const char *document = json_object_to_json_string_ext(json, flags);
+        _cleanup_free_ char *text = document ? escape_json(document) : NULL;
+
+        if (text)
+                (void) puts(text);
+        else
+                (void) fail("out of memory");
 }

@@ -30,14 +30,14 @@ static void print_json(const char *member, struct json_object *arguments) {
 }
 
 static void print_row(const char *what, struct json_object *process) {
-        char title[64], in[UNITS_MAX], out[UNITS_MAX], pid[16] = "-", line[256];
+        char title[64], in[UNITS_MAX], out[UNITS_MAX], pid[16] = "-";
         struct process_row row;
 
         process_row_read(process, &row);
         if (row.has_pid)
                 (void) snprintf(pid, sizeof(pid), "%u", row.pid);
-        (void) snprintf(line, sizeof(line), "%-8s %7s %-16s", what, pid, process_row_title(&row, title));
-        print_safe(line);
+        (void) printf("%-8s %7s ", what, pid);
+        print_safe(process_row_title(&row, title), 16);
         if (strcmp(what, "exited") == 0)
                 printf(" %10s in %10s out in all\n", format_bytes(row.total_in, in),
                        format_bytes(row.total_out, out));

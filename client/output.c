@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "escape.h"
 #include "util.h"
 #include "verbs.h"
 
@@ -83,6 +84,7 @@ struct libscols_table *table_new(const struct output *output, const struct argum
                 return NULL;
         (void) scols_table_enable_colors(table, output->colour);
         (void) scols_table_enable_noheadings(table, arguments->no_legend);
+        (void) scols_table_enable_noencoding(table, 1); /* table_set_text() has seen to it */
         (void) scols_table_set_column_separator(table, "  ");
         for (size_t i = 0; i < n; i++) {
                 struct libscols_column *column = scols_table_new_column(
@@ -101,12 +103,18 @@ struct libscols_line *table_add(struct libscols_table *table) {
         return scols_table_new_line(table, NULL);
 }
 
-void print_safe(const char *text) {
-        for (const unsigned char *c = (const unsigned char *) text; *c; c++)
-                if (*c < 0x20 || *c == 0x7f)
-                        (void) printf("\\x%02x", *c);
-                else
-                        (void) putchar(*c);
+void table_set_text(struct libscols_line *line, size_t column, const char *text) {
+        char *escaped = escape_text(text);
+
+        if (escaped && scols_line_refer_data(line, column, escaped) < 0)
+                free(escaped);
+}
+
+void print_safe(const char *text, size_t width) {
+        _cleanup_free_ char *escaped = escape_text(text);
+        size_t used = escaped ? escape_width(escaped) : 0;
+
+        (void) printf("%s%*s", escaped ? escaped : "", used < width ? (int) (width - used) : 0, "");
 }
 
 void print_value(const char *name, const char *format, ...) {
@@ -120,7 +128,7 @@ void print_value(const char *name, const char *format, ...) {
         if (n < 0)
                 return;
         (void) printf("%*s: ", NAME_WIDTH, name);
-        print_safe(text);
+        print_safe(text, 0);
         (void) putchar('\n');
         free(text);
 }

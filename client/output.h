@@ -32,12 +32,14 @@ struct column {
 struct libscols_table *table_new(const struct output *output, const struct arguments *arguments,
                                  const struct column *columns, size_t n);
 
-/* A new row of it, to be filled with scols_line_set_data(); NULL: out of memory. */
+/* A new row of it, to be filled with table_set_text(), or with scols_line_set_data() where it can only be what this
+ * program wrote; NULL: out of memory. */
 struct libscols_line *table_add(struct libscols_table *table);
 
-/* Names come from processes that may mean no good: control characters are shown as escapes, none reaches the
- * terminal. */
-void print_safe(const char *text);
+/* Names come from processes that may mean no good: the cell, or what is printed, is what escape_text() makes of
+ * it, so that nothing of it acts on the terminal. print_safe() fills up with blanks to so many columns. */
+void table_set_text(struct libscols_line *line, size_t column, const char *text);
+void print_safe(const char *text, size_t width);
 
 /* "Name: value" with names aligned as systemctl status does. The value goes through print_safe(). */
 void print_value(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));

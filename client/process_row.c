@@ -2,6 +2,7 @@
 #include "process_row.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "dbus/org.netflowd1.h"
 
@@ -64,12 +65,23 @@ void process_row_read(struct json_object *process, struct process_row *ret_row) 
         ret_row->since_usec = number_of(total, NETFLOWD_KEY_SINCE);
 }
 
+/* The bytes of a text that are shown, at most so many, with no character cut in two. */
+static int shown_length(const char *text, size_t most) {
+        size_t n = strnlen(text, most);
+
+        if (n == most)
+                while (n > 0 && ((unsigned char) text[n] & 0xc0) == 0x80)
+                        n--;
+        return (int) n;
+}
+
 char *process_row_title(const struct process_row *row, char text[64]) {
         const char *name = row->name ? row->name : "-";
+        int n = shown_length(name, 40);
 
         if (row->processes > 0)
-                (void) snprintf(text, 64, "%.40s (×%u)", name, row->processes);
+                (void) snprintf(text, 64, "%.*s (×%u)", n, name, row->processes);
         else
-                (void) snprintf(text, 64, "%.40s", name);
+                (void) snprintf(text, 64, "%.*s", n, name);
         return text;
 }

@@ -46,8 +46,8 @@ static void fill_line(struct libscols_line *line, struct json_object *json) {
 
         process_row_read(json, row);
         set_number(line, PID, row->has_pid, row->pid);
-        (void) scols_line_set_data(line, NAME, process_row_title(row, title));
-        (void) scols_line_set_data(line, EXE, row->exe ? row->exe : "-");
+        table_set_text(line, NAME, process_row_title(row, title));
+        table_set_text(line, EXE, row->exe ? row->exe : "-");
         set_number(line, INODES, row->has_inode_count, row->inode_count);
         set_bytes(line, SUM_IN, row->in);
         set_bytes(line, SUM_OUT, row->out);
@@ -82,7 +82,7 @@ static void set_label(struct libscols_line *line, const struct grouping *groupin
 
         if (json_object_object_get_ex(row, grouping->key, &value) ||
             json_object_object_get_ex(row, NETFLOWD_KEY_UID, &value))
-                (void) scols_line_set_data(line, 0, json_object_get_string(value));
+                table_set_text(line, 0, json_object_get_string(value));
         else
                 (void) scols_line_set_data(line, 0, "-");
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <getopt.h>
+#include <locale.h>
 #include <sys/socket.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
 #include "arguments.h"
+#include "escape.h"
 #include "format_units.h"
 #include "json_message.h"
 #include "process_row.h"
@@ -143,12 +145,81 @@ static void test_row_leaves_out_what_is_not_told(void **state) {
         json_object_put(json);
 }
 
+static void test_text_that_may_come_from_anywhere(void **state) {
+        static const struct {
+                const char *text, *shown;
+                size_t width;
+        } cases[] = {
+                {"", "", 0},
+                {"curl", "curl", 4},
+                {"a b\\x2d", "a b\\x2d", 7}, /* as units are named */
+                {"\x1b[31mred\n\t\x7f", "\\x1b[31mred\\x0a\\x09\\x7f", 23},
+                {"\u00e4\u65e5\u672c", "\u00e4\u65e5\u672c", 5},
+                {"e\u0301", "e\u0301", 1},
+                {"\xc2\x9b" "2J", "\\xc2\\x9b2J", 10},            /* CSI in one character */
+                {"\u202egpj", "\\xe2\\x80\\xaegpj", 15},       /* from right to left */
+                {"\xff\xc3(\xe6\x97", "\\xff\\xc3(\\xe6\\x97", 17}, /* no UTF-8, and broken off */
+                {"\xed\xa0\x80", "\\xed\\xa0\\x80", 12},         /* a surrogate */
+        };
+
+        (void) state;
+        assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                char *shown = escape_text(cases[i].text);
+
+                assert_string_equal(shown, cases[i].shown);
+                assert_int_equal(escape_width(shown), cases[i].width);
+                free(shown);
+        }
+        assert_non_null(setlocale(LC_CTYPE, "C"));
+        for (int byte = 1; byte < 256; byte++) {
+                const char text[] = {(char) byte, '\0'};
+                char *shown = escape_text(text);
+
+                assert_int_equal(strlen(shown), byte >= 0x20 && byte < 0x7f ? 1 : 4);
+                free(shown);
+        }
+}
+
+static void test_json_for_a_terminal(void **state) {
+        static const char *const texts[] = {"\x1b[2J\x7f\"\\\n", "\xc2\x9b" "2J\xc2\x80\u00e4", "\u202e\u65e5\U0001f600\u2069"};
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                struct json_object *json = json_object_new_string(texts[i]), *read;
+                char *document = escape_json(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
+
+                for (const char *c = document; *c; c++)
+                        assert_true((unsigned char) *c >= 0x20 && *c != 0x7f);
+                assert_null(strstr(document, "\xc2\x9b"));
+                assert_null(strstr(document, "\u202e"));
+                read = json_tokener_parse(document);
+                assert_string_equal(json_object_get_string(read), texts[i]);
+                json_object_put(read);
+                json_object_put(json);
+                free(document);
+        }
+}
+
+static void test_title_is_cut_between_characters(void **state) {
+        struct process_row row = {.name = "123456789012345678901234567890123456789\u65e5\u672c"};
+        char title[64];
+
+        (void) state;
+        assert_string_equal(process_row_title(&row, title), "123456789012345678901234567890123456789");
+        row.name = "1234567890123456789012345678901234567\u65e5\u672c";
+        assert_string_equal(process_row_title(&row, title), "1234567890123456789012345678901234567\u65e5");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_units),
                 cmocka_unit_test(test_arguments),
                 cmocka_unit_test(test_message_to_json),
                 cmocka_unit_test(test_row_leaves_out_what_is_not_told),
+                cmocka_unit_test(test_text_that_may_come_from_anywhere),
+                cmocka_unit_test(test_json_for_a_terminal),
+                cmocka_unit_test(test_title_is_cut_between_characters),
         };
 
         return cmocka_run_group_tests_name("client", tests, NULL, NULL);

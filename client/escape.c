@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include "escape.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <wchar.h>
+#include <wctype.h>
+
+#include "util.h"
+
+/* Marks and controls of Unicode's bidirectional algorithm (UAX 9), and its line and paragraph separators: each is
+ * printable to the C library, and has a terminal show another order or another line than there is. */
+static bool is_layout(uint32_t character) {
+        return character == 0x061c || character == 0x200e || character == 0x200f ||
+               (character >= 0x2028 && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069);
+}
+
+/* C0, DEL and C1: terminals take U+009B for the beginning of a sequence, as they do ESC [. */
+static bool is_control(uint32_t character) {
+        return character < 0x20 || (character >= 0x7f && character < 0xa0);
+}
+
+char *escape_text(const char *text) {
+        size_t left = strlen(text);
+        char *escaped = malloc(4 * left + 1), *to = escaped; /* each byte may become four */
+        mbstate_t state = {};
+
+        while (escaped && left > 0) {
+                wchar_t character;
+                size_t n = mbrtowc(&character, text, left, &state);
+                bool is_valid = n <= left && n > 0; /* else it is (size_t) -1 or -2 */
+
+                if (!is_valid) {
+                        n = 1;
+                        state = (mbstate_t){};
+                }
+                if (is_valid && !is_control((uint32_t) character) && !is_layout((uint32_t) character) &&
+                    iswprint((wint_t) character))
+                        to = mempcpy(to, text, n);
+                else
+                        for (size_t i = 0; i < n; i++)
+                                to += sprintf(to, "\\x%02x", (unsigned char) text[i]);
+                text += n;
+                left -= n;
+        }
+        if (escaped)
+                *to = '\0';
+        return escaped;
+}
+
+size_t escape_width(const char *escaped) {
+        mbstate_t state = {};
+        size_t width = 0, left = strlen(escaped);
+
+        while (left > 0) {
+                wchar_t character;
+                size_t n = mbrtowc(&character, escaped, left, &state);
+                int columns;
+
+                if (n > left || n == 0)
+                        return width + left; /* not escaped: a column a byte is as good as any guess */
+                columns = wcwidth(character);
+                width += columns > 0 ? (size_t) columns : 0;
+                escaped += n;
+                left -= n;
+        }
+        return width;
+}
+
+/* The character of two or three bytes that begins there, with its length; 0: none that concerns us. JSON is UTF-8
+ * whatever the locale is. */
+static uint32_t read_character(const unsigned char *text, size_t *ret_length) {
+        if (text[0] < 0x80) {
+                *ret_length = 1;
+                return text[0];
+        }
+        if ((text[0] & 0xe0) == 0xc0 && (text[1] & 0xc0) == 0x80) {
+                *ret_length = 2;
+                return (text[0] & 0x1fu) << 6 | (text[1] & 0x3fu);
+        }
+        if ((text[0] & 0xf0) == 0xe0 && (text[1] & 0xc0) == 0x80 && (text[2] & 0xc0) == 0x80) {
+                *ret_length = 3;
+                return (text[0] & 0x0fu) << 12 | (text[1] & 0x3fu) << 6 | (text[2] & 0x3fu);
+        }
+        *ret_length = 1;
+        return ' ';
+}
+
+char *escape_json(const char *document) {
+        const unsigned char *from = (const unsigned char *) document;
+        char *escaped = malloc(6 * strlen(document) + 1), *to = escaped;
+
+        while (escaped && *from) {
+                size_t length;
+                uint32_t character = read_character(from, &length);
+
+                /* below 0x20 is what it is laid out with: json-c has escaped those of strings */
+                if (character >= 0x20 && (is_control(character) || is_layout(character)))
+                        to += sprintf(to, "\\u%04x", character);
+                else
+                        to = mempcpy(to, from, length);
+                from += length;
+        }
+        if (escaped)
+                *to = '\0';
+        return escaped;
+}
