@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "bar.h"
 #include "dbus/org.netflowd1.h"
 #include "dbus/units.h"
 #include "util.h"
@@ -23,6 +24,8 @@ enum {
         OPTION_TIMEOUT,
         OPTION_MAX_SIZE,
         OPTION_JSON,
+        OPTION_CSV,
+        OPTION_FORMAT,
         OPTION_STANDALONE,
         OPTION_NO_LEGEND,
         OPTION_NO_PAGER,
@@ -55,6 +58,8 @@ static const struct described_option {
         {"timeout", required_argument, OPTION_TIMEOUT, "SPAN", "pcap, start: for so long, such as 90s or 5min"},
         {"max-size", required_argument, OPTION_MAX_SIZE, "SIZE", "pcap: until the file is as large, such as 10M"},
         {"json", no_argument, OPTION_JSON, NULL, "JSON instead of a table"},
+        {"csv", no_argument, OPTION_CSV, NULL, "comma-separated values instead of a table"},
+        {"format", required_argument, OPTION_FORMAT, "BAR", "monitor: lines for a status bar: waybar or i3blocks"},
         {"standalone", no_argument, OPTION_STANDALONE, NULL,
          "measure now, with a netflowd of its own; needs root"},
         {"no-legend", no_argument, OPTION_NO_LEGEND, NULL, "no column headings"},
@@ -152,6 +157,8 @@ static const char *const by_words[] = {
 };
 static const char *const sort_words[] = {NETFLOWD_SORT_TOTAL, NETFLOWD_SORT_IN, NETFLOWD_SORT_OUT};
 
+static const char *const format_words[] = {BAR_FORMAT_WAYBAR, BAR_FORMAT_I3BLOCKS};
+
 static bool check_word(const char *what, const char *text, const char *const *words, size_t n) {
         char known[128] = "";
 
@@ -229,6 +236,12 @@ static int read_option(int option, int argc, char **argv, struct arguments *argu
         case OPTION_JSON:
                 arguments->json = true;
                 return -1;
+        case OPTION_CSV:
+                arguments->csv = true;
+                return -1;
+        case OPTION_FORMAT:
+                arguments->format = optarg;
+                return check_word("--format", optarg, format_words, ELEMENTSOF(format_words)) ? -1 : EXIT_USAGE;
         case OPTION_STANDALONE:
                 arguments->standalone = true;
                 return -1;
@@ -250,6 +263,24 @@ static int read_option(int option, int argc, char **argv, struct arguments *argu
         }
 }
 
+/* What does not go together. */
+static bool check_together(const struct arguments *arguments) {
+        const char *verb = arguments->verb->name;
+        bool answers = arguments->verb->flags & VERB_ANSWERS;
+
+        if (arguments->json && arguments->csv)
+                (void) fail("--json and --csv do not go together");
+        else if (arguments->format && (arguments->json || arguments->verb->run != verb_monitor))
+                (void) fail("--format is for monitor, without --json");
+        else if (arguments->csv && !answers)
+                (void) fail("%s has no --csv", verb);
+        else if (arguments->watch > 0 && !answers)
+                (void) fail("%s has no --watch", verb);
+        else
+                return true;
+        return false;
+}
+
 bool arguments_read(int argc, char **argv, struct arguments *ret_arguments, int *ret_status) {
         struct arguments arguments = {.limit = 10, .recent = 3};
         struct option options[ELEMENTSOF(described) + 1] = {};
@@ -264,7 +295,7 @@ bool arguments_read(int argc, char **argv, struct arguments *ret_arguments, int 
                 if (*ret_status >= 0)
                         return false;
         }
-        if (!read_verb(argc - optind, argv + optind, &arguments)) {
+        if (!read_verb(argc - optind, argv + optind, &arguments) || !check_together(&arguments)) {
                 *ret_status = EXIT_USAGE;
                 return false;
         }

@@ -27,7 +27,8 @@ struct arguments {
         bool has_timeout;
         const char *devices[DEVICES_MAX]; /* of `start`: names and patterns */
         size_t n_devices;                 /* 0: none named */
-        bool json, standalone;
+        const char *format;               /* of `monitor`: BAR_FORMAT_…; NULL: none */
+        bool json, csv, standalone;
         bool no_legend, no_pager;
 };
 

@@ -65,6 +65,10 @@ static int fail_call(const struct connection *connection, const sd_bus_error *er
         return fail("%s", error->message ? error->message : strerror(-r));
 }
 
+int connection_fail(const struct connection *connection, int error) {
+        return fail_call(connection, &SD_BUS_ERROR_NULL, error);
+}
+
 int connection_send(struct connection *connection, sd_bus_message *message, sd_bus_message **ret_reply) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         bool ask = connection->may_ask && connection->destination;
@@ -125,7 +129,13 @@ static int on_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error
         const char *owner;
 
         (void) ret_error;
-        if (sd_bus_message_read(signal, "sss", NULL, NULL, &owner) < 0 || *owner != '\0')
+        if (sd_bus_message_read(signal, "sss", NULL, NULL, &owner) < 0)
+                return 0;
+        if (connection->on_owner) {
+                connection->on_owner(*owner != '\0', connection->userdata);
+                return 0;
+        }
+        if (*owner != '\0')
                 return 0;
         connection->gone = true;
         if (sd_bus_get_event(connection->bus))
@@ -147,6 +157,13 @@ int connection_follow(struct connection *connection, sd_bus_message_handler_t ha
         if (r < 0)
                 return fail("cannot follow signals: %s", strerror(-r));
         return connection_check(connection);
+}
+
+int connection_follow_on(struct connection *connection, sd_bus_message_handler_t handler,
+                         void (*on_owner)(bool, void *), void *userdata) {
+        connection->on_owner = on_owner;
+        connection->userdata = userdata;
+        return connection_follow(connection, handler, userdata);
 }
 
 int connection_wait(struct connection *connection, uint64_t usec) {

@@ -14,6 +14,8 @@ struct connection {
         pid_t child;             /* our own netflowd; 0: none */
         bool may_ask;            /* a password may be asked for, on the terminal where there is one */
         bool gone;               /* netflowd has left the bus, since connection_follow() */
+        void (*on_owner)(bool is_there, void *userdata); /* of connection_follow_on(); NULL */
+        void *userdata;                                  /* its */
 };
 
 /* Says what failed. Returns 0 or EXIT_FAILURE. */
@@ -32,6 +34,9 @@ int connection_call(struct connection *connection, sd_bus_message **ret_reply, c
 int connection_new_call(struct connection *connection, sd_bus_message **ret_call, const char *method);
 int connection_send(struct connection *connection, sd_bus_message *call, sd_bus_message **ret_reply);
 
+/* Says that netflowd does not answer, and why. Returns EXIT_FAILURE. */
+int connection_fail(const struct connection *connection, int error);
+
 /* All properties, as a{sv}. As above. */
 int connection_get_properties(struct connection *connection, sd_bus_message **ret_reply);
 
@@ -41,6 +46,11 @@ int connection_check(struct connection *connection);
 /* Calls handler with each signal of the Manager, and from now on notices when netflowd leaves the bus. As
  * above. */
 int connection_follow(struct connection *connection, sd_bus_message_handler_t handler, void *userdata);
+
+/* The same, but goes on when netflowd leaves the bus: calls on_owner when it does, and when it is back. Where it is
+ * not there to begin with it returns EXIT_FAILURE, having said so, and follows it all the same. */
+int connection_follow_on(struct connection *connection, sd_bus_message_handler_t handler,
+                         void (*on_owner)(bool is_there, void *userdata), void *userdata);
 
 /* Lets the bus work for so long; returns early, with EXIT_FAILURE having said so, when netflowd goes away.
  */

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "csv.h"
 #include "dbus/org.netflowd1.h"
 #include "format_units.h"
 #include "json_message.h"
@@ -11,9 +12,14 @@
 
 enum { PID, PROTOCOL, LOCAL, REMOTE, IN, OUT, AGE };
 static const struct column columns[] = {
-        [PID] = {"PID", true},        [PROTOCOL] = {"PROTO", false}, [LOCAL] = {"LOCAL", false},
-        [REMOTE] = {"REMOTE", false}, [IN] = {"IN", true},           [OUT] = {"OUT", true},
-        [AGE] = {"AGE", true},
+        [PID] = {"PID", .right = true},    [PROTOCOL] = {.name = "PROTO"},        [LOCAL] = {"LOCAL", .cut = true},
+        [REMOTE] = {"REMOTE", .cut = true}, [IN] = {"IN", .right = true}, [OUT] = {"OUT", .right = true},
+        [AGE] = {"AGE", .right = true},
+};
+
+static const char *const csv_columns[] = {
+        NETFLOWD_KEY_PID, NETFLOWD_FLOW_PROTOCOL, NETFLOWD_FLOW_LOCAL, NETFLOWD_FLOW_REMOTE,
+        NETFLOWD_KEY_IN,  NETFLOWD_KEY_OUT,       NETFLOWD_FLOW_AGE,
 };
 
 static struct json_object *value_of(struct json_object *flow, const char *key) {
@@ -79,6 +85,8 @@ int verb_flows(struct connection *connection, const struct arguments *arguments,
                 return fail("netflowd answered something else than flows");
         if (arguments->json)
                 json_print(flows, arguments->watch == 0);
+        else if (arguments->csv)
+                csv_print(output, arguments, flows, csv_columns, ELEMENTSOF(csv_columns));
         else
                 r = print_table(flows, output, arguments);
         json_object_put(flows);

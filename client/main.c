@@ -8,6 +8,7 @@
 #include "standalone.h"
 #include "util.h"
 #include "verbs.h"
+#include "watch.h"
 
 static int run_once(struct connection *connection, const struct arguments *arguments) {
         struct output output;
@@ -27,23 +28,29 @@ static int run(struct connection *connection, const struct arguments *arguments)
                 if (status != EXIT_SUCCESS)
                         return status;
         }
-        while ((status = run_once(connection, arguments)) == EXIT_SUCCESS && arguments->watch > 0) {
-                status = connection_wait(connection, arguments->watch * UINT64_C(1000000));
-                if (status != EXIT_SUCCESS)
-                        return status;
-        }
-        return status;
+        return arguments->watch > 0 ? watch_run(connection, arguments) : run_once(connection, arguments);
+}
+
+/* Where nobody reads any more, the end is that of any filter: quiet, and by SIGPIPE, unless who started us has that
+ * ignored. */
+static int end(int status, sighandler_t on_pipe) {
+        if (status != EXIT_OUTPUT_CLOSED)
+                return status;
+        (void) signal(SIGPIPE, on_pipe);
+        (void) raise(SIGPIPE);
+        return EXIT_FAILURE;
 }
 
 int main(int argc, char **argv) {
         struct arguments arguments;
         struct connection connection;
+        sighandler_t on_pipe;
         int status;
 
         (void) setlocale(LC_ALL, ""); /* how wide characters are, for tables */
-        (void) signal(SIGPIPE, SIG_IGN);
+        on_pipe = signal(SIGPIPE, SIG_IGN);
         if (!arguments_read(argc, argv, &arguments, &status))
-                return status == EXIT_SUCCESS && fflush(stdout) != 0 ? EXIT_FAILURE : status;
+                return status == EXIT_SUCCESS ? end(output_flush(), on_pipe) : status;
 
         status = arguments.standalone ? standalone_open(&connection) : connection_open_system(&connection);
         if (status != EXIT_SUCCESS)
@@ -51,5 +58,5 @@ int main(int argc, char **argv) {
         connection.may_ask = arguments.verb->flags & VERB_MAY_ASK;
         status = run(&connection, &arguments);
         connection_close(&connection);
-        return status;
+        return end(status, on_pipe);
 }

@@ -2,15 +2,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "bar.h"
 #include "dbus/org.netflowd1.h"
 #include "format_units.h"
 #include "json_message.h"
+#include "loop.h"
 #include "process_row.h"
 #include "util.h"
 #include "verbs.h"
-
-/* Until Ctrl-C; a wait this long is no limit but a turn of the loop. */
-#define TURN_USEC (3600 * UINT64_C(1000000))
 
 static struct json_object *all_arguments(sd_bus_message *signal) {
         struct json_object *arguments = json_object_new_array(), *argument;
@@ -72,29 +71,81 @@ static void print_people(const char *member, struct json_object *arguments) {
         }
 }
 
+struct monitor {
+        struct loop loop;
+        const struct arguments *arguments;
+        bool is_there;
+};
+
+/* Into a pipe as well: as it comes. */
+static void flush(struct monitor *monitor) {
+        int status = output_flush();
+
+        if (status != EXIT_SUCCESS)
+                loop_end(&monitor->loop, status);
+}
+
 static int on_signal(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error) {
-        const struct arguments *arguments = userdata;
+        struct monitor *monitor = userdata;
+        const struct arguments *arguments = monitor->arguments;
         const char *member = sd_bus_message_get_member(signal);
         struct json_object *values = all_arguments(signal);
 
         (void) ret_error;
         if (arguments->json)
                 print_json(member, values);
-        else
+        else if (!arguments->format)
                 print_people(member, values);
+        else if (strcmp(member, NETFLOWD_SIGNAL_RANK_CHANGED) == 0)
+                bar_print(arguments->format, json_object_array_get_idx(values, 1));
         json_object_put(values);
-        (void) fflush(
-                stdout); /* into a pipe as well: as it comes; whether that failed is asked at the end */
+        flush(monitor);
         return 0;
+}
+
+/* A bar shows something from the beginning on: a signal may be long in coming. */
+static void print_first(struct monitor *monitor) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        struct json_object *rank = NULL;
+
+        if (monitor->is_there &&
+            connection_call(monitor->loop.connection, &reply, NETFLOWD_METHOD_GET_PROCESS_RANK, "uu",
+                            monitor->arguments->limit, monitor->arguments->recent) == 0)
+                (void) json_from_message(reply, &rank);
+        bar_print(monitor->arguments->format, rank);
+        json_object_put(rank);
+        flush(monitor);
+}
+
+/* The match of our signals is by name, and holds for who has it next. */
+static void on_owner(bool is_there, void *userdata) {
+        struct monitor *monitor = userdata;
+
+        if (is_there == monitor->is_there)
+                return;
+        monitor->is_there = is_there;
+        (void) fail(is_there ? "netflowd is back" : "netflowd went away: waiting for it");
+        if (monitor->arguments->format)
+                print_first(monitor);
 }
 
 int verb_monitor(struct connection *connection, const struct arguments *arguments,
                  const struct output *output) {
-        int r;
+        struct monitor monitor = {.arguments = arguments, .is_there = true};
+        int status;
 
         (void) output;
-        r = connection_follow(connection, on_signal, (void *) arguments);
-        while (r == 0 && !ferror(stdout))
-                r = connection_wait(connection, TURN_USEC);
-        return r;
+        status = connection_follow_on(connection, on_signal, on_owner, &monitor);
+        /* a bar is there before netflowd may be, and stays */
+        if (status != EXIT_SUCCESS && (!arguments->format || !connection->destination))
+                return status;
+        monitor.is_there = status == EXIT_SUCCESS;
+        status = loop_open(&monitor.loop, connection);
+        if (status != EXIT_SUCCESS)
+                return status;
+        if (arguments->format)
+                print_first(&monitor);
+        status = loop_run(&monitor.loop);
+        loop_close(&monitor.loop);
+        return status;
 }

@@ -2,7 +2,9 @@
 #include "output.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,9 +41,7 @@ void output_begin(struct output *output, const struct arguments *arguments) {
         bool terminal = isatty(STDOUT_FILENO);
         int fds[2];
 
-        *output = (struct output){.colour = terminal && !getenv("NO_COLOR")};
-        if (terminal && arguments->watch > 0 && !arguments->json)
-                (void) fputs("\033[H\033[2J", stdout);
+        *output = (struct output){.terminal = terminal, .colour = terminal && !getenv("NO_COLOR")};
         if (!terminal || arguments->no_pager || arguments->watch > 0 || arguments->verb->flags & VERB_LIVE ||
             (pager && !*pager) || pipe(fds) < 0)
                 return;
@@ -61,19 +61,53 @@ void output_begin(struct output *output, const struct arguments *arguments) {
         close(fds[1]);
 }
 
-int output_end(struct output *output) {
-        int failed = fflush(stdout) != 0 || ferror(stdout), error = errno;
+/* Is the other end of the pipe gone? */
+static bool is_closed(void) {
+        struct pollfd output = {.fd = STDOUT_FILENO}; /* errors come unasked */
 
+        return poll(&output, 1, 0) > 0 && output.revents & POLLERR;
+}
+
+/* What could not be written is given up, so that it is said once. */
+static int fail_write(int error) {
+        __fpurge(stdout);
+        clearerr(stdout);
+        return error == EPIPE ? EXIT_OUTPUT_CLOSED : fail("cannot write: %s", strerror(error));
+}
+
+int output_flush(void) {
+        if (fflush(stdout) != 0)
+                return fail_write(errno);
+        if (!ferror(stdout))
+                return EXIT_SUCCESS;
+        /* an earlier write has failed, and why is not known any more */
+        return fail_write(is_closed() ? EPIPE : EIO);
+}
+
+int output_write(const char *bytes, size_t size) {
+        int status = output_flush();
+
+        while (status == EXIT_SUCCESS && size > 0) {
+                ssize_t n = write(STDOUT_FILENO, bytes, size);
+
+                if (n < 0 && errno != EINTR)
+                        return fail_write(errno);
+                bytes += n > 0 ? n : 0;
+                size -= n > 0 ? (size_t) n : 0;
+        }
+        return status;
+}
+
+int output_end(struct output *output) {
         if (output->pager > 0) {
+                (void) fflush(stdout);
                 close(STDOUT_FILENO); /* the pager waits for the end of its input */
                 while (waitpid(output->pager, NULL, 0) < 0 && errno == EINTR)
                         ;
                 output->pager = 0;
                 return EXIT_SUCCESS; /* a pager that is left early has not failed */
         }
-        if (failed && error != EPIPE)
-                return fail("cannot write: %s", strerror(error));
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return output_flush();
 }
 
 struct libscols_table *table_new(const struct output *output, const struct arguments *arguments,
@@ -86,9 +120,15 @@ struct libscols_table *table_new(const struct output *output, const struct argum
         (void) scols_table_enable_noheadings(table, arguments->no_legend);
         (void) scols_table_enable_noencoding(table, 1); /* table_set_text() has seen to it */
         (void) scols_table_set_column_separator(table, "  ");
+        if (output->width > 0) {
+                (void) scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
+                (void) scols_table_set_termwidth(table, output->width);
+        }
         for (size_t i = 0; i < n; i++) {
-                struct libscols_column *column = scols_table_new_column(
-                        table, columns[i].name, 0, columns[i].right ? SCOLS_FL_RIGHT : 0);
+                struct libscols_column *column =
+                        scols_table_new_column(table, columns[i].name, 0,
+                                               (columns[i].right ? SCOLS_FL_RIGHT : 0) |
+                                                       (columns[i].cut && output->width > 0 ? SCOLS_FL_TRUNC : 0));
 
                 if (!column) {
                         scols_unref_table(table);

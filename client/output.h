@@ -11,21 +11,32 @@
 
 /* Output on its way to a person, through a pager where that is wanted. */
 struct output {
-        pid_t pager; /* 0: none */
+        pid_t pager;       /* 0: none */
+        bool terminal;     /* it ends up on one */
         bool colour;
+        unsigned width;    /* columns that a table has to fit in; 0: as many as it takes */
+        uint64_t turn;     /* how often it was done before, with --watch */
 };
 
 /* Starts the pager (NETFLOWCTL_PAGER, PAGER, less) when standard output is a terminal and the arguments
- * allow it; with --watch, clears the terminal instead. */
+ * allow it. */
 void output_begin(struct output *output, const struct arguments *arguments);
 
-/* Waits for the pager. Returns 0, or EXIT_FAILURE having said that not all could be written. */
+/* Waits for the pager. Returns as output_flush(). */
 int output_end(struct output *output);
+
+/* Has all that was printed so far written. Returns 0; EXIT_FAILURE having said that it could not be; or
+ * EXIT_OUTPUT_CLOSED: nobody reads it. */
+int output_flush(void);
+
+/* Writes bytes behind what was printed, at once. Returns as output_flush(). */
+int output_write(const char *bytes, size_t size);
 
 /* A column of a table. */
 struct column {
         const char *name;
         bool right; /* numbers */
+        bool cut;   /* gives way where the table is too wide */
 };
 
 /* A table of libsmartcols with these columns. NULL: out of memory. scols_unref_table() frees it. */

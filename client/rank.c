@@ -6,6 +6,7 @@
 #include "json_message.h"
 #include "output.h"
 #include "process_row.h"
+#include "rank_csv.h"
 #include "util.h"
 #include "verbs.h"
 
@@ -14,9 +15,10 @@
 
 enum { PID, NAME, EXE, INODES, SUM_IN, SUM_OUT, IN_RATE, OUT_RATE };
 static const struct column columns[] = {
-        [PID] = {"PID", true},         [NAME] = {"NAME", false},        [EXE] = {"EXE", false},
-        [INODES] = {"INODES", true},   [SUM_IN] = {"SUM IN", true},     [SUM_OUT] = {"SUM OUT", true},
-        [IN_RATE] = {"IN RATE", true}, [OUT_RATE] = {"OUT RATE", true},
+        [PID] = {"PID", .right = true},         [NAME] = {.name = "NAME"},
+        [EXE] = {"EXE", .cut = true},           [INODES] = {"INODES", .right = true},
+        [SUM_IN] = {"SUM IN", .right = true},   [SUM_OUT] = {"SUM OUT", .right = true},
+        [IN_RATE] = {"IN RATE", .right = true}, [OUT_RATE] = {"OUT RATE", .right = true},
 };
 
 static void set_bytes(struct libscols_line *line, size_t column, uint64_t bytes) {
@@ -108,9 +110,9 @@ static struct libscols_table *new_table(const struct output *output, const struc
 
         if (!grouping)
                 return table_new(output, arguments, columns, ELEMENTSOF(columns));
-        group_columns[n++] = (struct column){grouping->heading, false};
+        group_columns[n++] = (struct column){grouping->heading, .cut = true};
         if (grouping->of_processes)
-                group_columns[n++] = (struct column){"PROCS", true};
+                group_columns[n++] = (struct column){"PROCS", .right = true};
         for (size_t i = SUM_IN; i <= OUT_RATE; i++)
                 group_columns[n++] = columns[i];
         return table_new(output, arguments, group_columns, n);
@@ -166,6 +168,8 @@ int verb_rank(struct connection *connection, const struct arguments *arguments,
                 return fail("netflowd answered something else than a rank");
         if (arguments->json)
                 json_print(rank, arguments->watch == 0);
+        else if (arguments->csv)
+                rank_print_csv(rank, output, arguments);
         else
                 r = print_table(rank, output, arguments);
         json_object_put(rank);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "csv.h"
 #include "dbus/org.netflowd1.h"
 #include "format_units.h"
 #include "json_message.h"
@@ -84,7 +85,7 @@ static uint64_t bucket_number(struct json_object *bucket, const char *key) {
 
 static int print_ring(struct json_object *process, const struct output *output,
                       const struct arguments *arguments) {
-        static const struct column columns[] = {{"SECOND", false}, {"IN", true}, {"OUT", true}};
+        static const struct column columns[] = {{.name = "SECOND"}, {"IN", .right = true}, {"OUT", .right = true}};
         struct libscols_table *table;
         struct json_object *ring;
         size_t n;
@@ -118,6 +119,16 @@ static int print_ring(struct json_object *process, const struct output *output,
         return EXIT_SUCCESS;
 }
 
+/* What of a process is a table; who it is, a row of the rank says. */
+static void print_ring_csv(struct json_object *process, const struct output *output,
+                           const struct arguments *arguments) {
+        static const char *const names[] = {NETFLOWD_KEY_TIMESTAMP, NETFLOWD_KEY_IN, NETFLOWD_KEY_OUT};
+        struct json_object *ring = NULL;
+
+        (void) json_object_object_get_ex(process, NETFLOWD_KEY_RING, &ring);
+        csv_print(output, arguments, ring, names, ELEMENTSOF(names));
+}
+
 int verb_show(struct connection *connection, const struct arguments *arguments,
               const struct output *output) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -132,6 +143,8 @@ int verb_show(struct connection *connection, const struct arguments *arguments,
                 return fail("netflowd answered something else than a process");
         if (arguments->json)
                 json_print(process, arguments->watch == 0);
+        else if (arguments->csv)
+                print_ring_csv(process, output, arguments);
         else {
                 process_row_read(process, &row);
                 print_identity(&row);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "csv.h"
 #include "dbus/org.netflowd1.h"
 #include "format_units.h"
 #include "json_message.h"
@@ -150,13 +151,45 @@ static int print_ledger(struct json_object *properties) {
         return EXIT_SUCCESS;
 }
 
+/* A row for each value, named by the keys that lead to it: "Ledger.seen", "Devices.0.name". */
+static void print_values(struct json_object *value, const char *name, const struct output *output,
+                         const struct arguments *arguments) {
+        const char *dot = *name ? "." : "";
+        char below[256];
+
+        if (json_object_is_type(value, json_type_object)) {
+                json_object_object_foreach(value, key, member) {
+                        (void) snprintf(below, sizeof(below), "%s%s%s", name, dot, key);
+                        print_values(member, below, output, arguments);
+                }
+        } else if (json_object_is_type(value, json_type_array)) {
+                for (size_t i = 0; i < json_object_array_length(value); i++) {
+                        (void) snprintf(below, sizeof(below), "%s%s%zu", name, dot, i);
+                        print_values(json_object_array_get_idx(value, i), below, output, arguments);
+                }
+        } else {
+                csv_begin_row(arguments);
+                csv_print_field(output, name);
+                (void) putchar(',');
+                csv_print_field(output, json_object_get_string(value));
+                (void) putchar('\n');
+        }
+}
+
+static void print_csv(struct json_object *properties, const struct output *output,
+                      const struct arguments *arguments) {
+        static const char *const names[] = {"key", "value"};
+
+        csv_print_names(output, arguments, names, ELEMENTSOF(names));
+        print_values(properties, "", output, arguments);
+}
+
 int verb_status(struct connection *connection, const struct arguments *arguments,
                 const struct output *output) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         struct json_object *properties;
         int r;
 
-        (void) output;
         r = connection_get_properties(connection, &reply);
         if (r != 0)
                 return r;
@@ -164,6 +197,8 @@ int verb_status(struct connection *connection, const struct arguments *arguments
                 return fail("netflowd answered something else than properties");
         if (arguments->json)
                 json_print(properties, arguments->watch == 0);
+        else if (arguments->csv)
+                print_csv(properties, output, arguments);
         else {
                 print_service(properties);
                 print_devices(properties);

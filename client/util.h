@@ -12,6 +12,9 @@
 /* Exit status, as the man page says: 1 failed, 2 usage. */
 #define EXIT_USAGE 2
 
+/* Nobody reads the output any more: what main() ends with, quietly, by SIGPIPE. */
+#define EXIT_OUTPUT_CLOSED 141
+
 static inline void freep(void *variable) {
         free(*(void **) variable);
 }

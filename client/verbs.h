@@ -14,6 +14,7 @@ typedef int (*verb_function)(struct connection *connection, const struct argumen
 enum {
         VERB_LIVE = 1 << 0,    /* shows or does what happens now: no window to measure first, no pager */
         VERB_MAY_ASK = 1 << 1, /* polkit may ask for a password */
+        VERB_ANSWERS = 1 << 2, /* with a table or a list, which --csv and --watch are for */
 };
 
 /* One table is dispatch and help. */

@@ -3,16 +3,24 @@
 """The two programs by hand: savefiles, bad input, stand-alone mode."""
 
 import contextlib
+import csv
+import fcntl
+import io
 import json
 import os
 import pathlib
 import pty
+import re
+import select
 import shutil
+import signal
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 
-from harness import daemon_on, has_owner, hosts, main, private_bus, traffic, until
+from harness import TRAFFIC, Traffic, busy, daemon_on, has_owner, hosts, main, private_bus, read_until, traffic, until
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
 
@@ -146,29 +154,103 @@ def test_standalone_killed(build):
             until(lambda: not os.path.exists(f"/proc/{child}"), "the end of netflowd")
 
 
+@contextlib.contextmanager
+def client_of(daemon, *words, **options):
+    """A netflowctl that goes on, ended by its pid at the latest on the way out."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": daemon.environment, **options}
+    with subprocess.Popen([f"{daemon.build}/netflowctl", *words], **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_monitor_and_watch(build):
-    """What goes on tells when netflowd goes away, and stops."""
-    with hosts(1) as (a,):
-        with daemon_on(a, build) as daemon, traffic(a) as client:
-            watching = [subprocess.Popen([f"{build}/netflowctl", *words], env=daemon.environment, text=True,
-                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-                        for words in (["monitor", "--json"], ["--watch", "1", "--json"])]
-            client.tell("udp", "c", "127.0.0.1", 0)
+    """A line a signal, and a line an answer. When netflowd goes away --watch tells and stops; the monitor tells and
+    goes on with the next one, and so does what is for a bar, which shows when nothing moves any more."""
+    with hosts(1) as (a,), daemon_on(a, build) as daemon, traffic(a) as client, \
+            client_of(daemon, "monitor", "--json") as monitor, client_of(daemon, "monitor") as people, \
+            client_of(daemon, "monitor", "--format", "waybar") as bar, \
+            client_of(daemon, "monitor", "--format", "i3blocks") as blocks, \
+            client_of(daemon, "--watch", "1", "--json") as watch:
+        assert json.loads(bar.stdout.readline())["class"] == "idle"
+        client.tell("udp", "c", "127.0.0.1", 0)
+        client.tell("send", "c", "127.0.0.1", 7000, 5, 1000)
+        for process in (monitor, watch):
+            assert json.loads(process.stdout.readline()) is not None
+        assert " kB/s" in read_until(blocks.stdout, "kB")
+        read_until(bar.stdout, '"tooltip":"python3[^"]* kB/s","class":"active"')
+        read_until(bar.stdout, "idle")
+        daemon.stop()  # its bus stays
+        output = watch.communicate(timeout=60)
+        assert watch.returncode == 1 and "netflowd" in output[1], output
+        read_until(bar.stdout, "disconnected")
+        for process in (monitor, people):
+            assert "went away" in process.stderr.readline()
+        with a.start([f"{build}/netflowd", "--config", "/dev/null", "--backend", "pcap"], env=daemon.environment):
+            for process in (monitor, people):
+                assert "is back" in process.stderr.readline()
             client.tell("send", "c", "127.0.0.1", 7000, 5, 1000)
-            for process in watching:
-                assert json.loads(process.stdout.readline()) is not None
-            daemon.stop()  # its bus stays
-            for process in watching:
-                output = process.communicate(timeout=60)
-                assert process.returncode == 1 and "netflowd" in output[1], output
+            read_until(monitor.stdout, "RankChanged.*python3")
+            read_until(people.stdout, f"began +{client.pid} python3")
+            read_until(bar.stdout, "active")
 
 
 def test_output_errors(build):
+    """Nobody reads: a quiet end, by SIGPIPE unless that is ignored, also of what would have nothing to say for long.
+    No room: one line."""
     with hosts(1) as (a,), daemon_on(a, build) as daemon:
+        for words in (["rank"], ["status", "--json"], ["rank", "--csv"], ["--help"], ["--watch"], ["monitor"],
+                      ["--watch", "100", "--json"]):
+            with client_of(daemon, *words) as process:
+                process.stdout.close()
+                assert process.wait(60) == -signal.SIGPIPE and not process.stderr.read(), words
+        result = run("sh", "-c", f"trap '' PIPE; {build}/netflowctl --help | true", env=daemon.environment)
+        assert not result.stderr, result
         with open("/dev/full", "w", encoding="ascii") as full:
-            result = subprocess.run([f"{build}/netflowctl", "status"], env=daemon.environment, stdout=full, text=True,
-                                    stderr=subprocess.PIPE, check=False)
-        assert result.returncode == 1 and "cannot write" in result.stderr, result
+            for words in (["rank"], ["status"], ["rank", "--csv"], ["--help"], ["--version"], ["--watch"],
+                          ["monitor", "--format", "i3blocks"]):
+                with client_of(daemon, *words, stdout=full) as process:
+                    error = process.communicate(timeout=60)[1]
+                assert process.returncode == 1, (words, error)
+                assert "cannot write: No space left" in error and error.count("\n") == 1, (words, error)
+
+
+def test_csv(build):
+    """Columns named as in JSON, its numbers, and whatever a process may call itself."""
+    name = 'a,"b"\n\x1b'
+    with hosts(1) as (a,), daemon_on(a, build) as daemon, tempfile.TemporaryDirectory() as directory:
+        os.symlink("/usr/bin/python3", f"{directory}/{name}")
+        with a.start([f"{directory}/{name}", str(TRAFFIC)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            client = Traffic(process)
+            client.tell("udp", "c", "127.0.0.1", 0)
+            client.tell("send", "c", "127.0.0.1", 7000, 5, 1000)
+            daemon.settled()
+
+            def table(*words):
+                return list(csv.DictReader(io.StringIO(daemon.ctl(*words, "--csv").stdout, newline="")))
+
+            row, known = table("rank", "--recent", "300")[0], daemon.row(client.pid)
+            assert (row["pid"], row["name"]) == (str(client.pid), name), row
+            for column in set(row) - {"state", "traffic_stats.input_ewma", "traffic_stats.output_ewma"}:
+                at = known
+                for key in column.split("."):
+                    at = at.get(key, "") if at else ""
+                assert row[column] == str(at), (column, row, known)
+            assert {key: row[key] for key in ("total.out", "traffic_stats.out", "total.packets_out")} == {
+                "total.out": "5140", "traffic_stats.out": "5140", "total.packets_out": "5"}, row
+            assert sum(int(second["out"]) for second in table("show", str(client.pid))) == 5140
+            flow = table("flows", str(client.pid))[0]
+            assert (flow["remote"], flow["out"], flow["protocol"]) == ("127.0.0.1:7000", "5140", "udp"), flow
+            status = {line["key"]: line["value"] for line in table("status")}
+            assert status["Ledger.attributed"] == "5140" and status["Devices.0.state"] == "capturing", status
+            for by in ("app", "unit", "user", "interface", "remote", "protocol"):
+                assert int(table("rank", "--by", by, "--recent", "300")[0]["total.out"]) >= 5140, by
+            assert len(daemon.ctl("flows", "--csv", "--no-legend").stdout.splitlines()) == 1
+            with client_of(daemon, "flows", "--csv", "--watch") as process:
+                lines = [process.stdout.readline() for _ in range(3)]
+            assert lines[0].startswith("timestamp,pid,") and abs(int(lines[1].split(",")[0]) - time.time()) < 60, lines
+            assert lines[2].split(",")[1] == str(client.pid), lines
 
 
 def test_terminal(build):
@@ -202,6 +284,33 @@ def on_terminal(command, environment):
     return screen.decode()
 
 
+def test_watch_on_terminal(build):
+    """It stays in its place: each time it goes up by what it has written, and nothing is switched that would have to
+    be switched back, so that whatever ends it leaves the terminal as it was. A resize starts on an empty screen."""
+    with busy(build) as (daemon, _):
+        controller, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 70, 0, 0))
+        with os.fdopen(controller, "rb", 0) as screen, client_of(
+                daemon, "--watch", "--recent", "300", stdout=terminal,
+                env={**daemon.environment, "TERM": "xterm", "LC_ALL": "C.UTF-8"}) as process:
+            seen = b""
+
+            def until_seen(pattern):
+                nonlocal seen
+                while not re.search(pattern, seen):
+                    assert select.select([screen], [], [], 60)[0], seen
+                    seen += screen.read(4096)
+
+            until_seen(rb"^[^\n]*PID.*\n.*python3.*\n.*python3.*\n\x1b\[J\r\x1b\[3A.*PID")
+            assert b"2J" not in seen, seen
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 2, 20, 0, 0))
+            process.send_signal(signal.SIGWINCH)
+            until_seen(rb"\x1b\[H\x1b\[2J3 more")
+            process.kill()
+            os.close(terminal)
+        assert not re.search(rb"\x1b[^\[]|\x1b\[[^mAJKH]*[^mAJKH0-9;]", seen), seen
+
+
 def test_idle(build):
     """Without traffic: a few wake-ups a second, and no time on the processor worth the name."""
     def used(pid):
@@ -223,4 +332,5 @@ def test_idle(build):
 
 
 main([test_read, test_read_bad, test_not_root, test_usage, test_no_daemon, test_second_daemon, test_standalone,
-      test_standalone_killed, test_monitor_and_watch, test_output_errors, test_terminal, test_idle])
+      test_standalone_killed, test_monitor_and_watch, test_output_errors, test_csv, test_terminal,
+      test_watch_on_terminal, test_idle])

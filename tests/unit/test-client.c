@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 #include "arguments.h"
+#include "bar.h"
+#include "csv.h"
 #include "escape.h"
 #include "format_units.h"
 #include "json_message.h"
 #include "process_row.h"
+#include "screen.h"
 #include "support/test.h"
 #include "util/macros.h"
 #include "verbs.h"
@@ -63,6 +66,7 @@ static void test_arguments(void **state) {
                 "nonsense",  "show",       "show x",     "show 0",          "rank extra",
                 "--limit x", "--limit -1", "--recent 0", "--recent 301",    "--recent=",
                 "--watch=0", "--nonsense", "show 1 2",   "show 4294967296",
+                "--json --csv", "--format waybar", "monitor --format x", "monitor --json --format waybar", "monitor --csv", "start --csv", "stop --watch", "monitor --watch",
         };
         struct arguments arguments;
 
@@ -211,6 +215,130 @@ static void test_title_is_cut_between_characters(void **state) {
         assert_string_equal(process_row_title(&row, title), "1234567890123456789012345678901234567\u65e5");
 }
 
+/* What csv_print() writes. The caller frees it. */
+static char *csv_of(const char *json, const struct output *output, const struct arguments *arguments) {
+        static const char *const columns[] = {"name", "total.in", "total.none"};
+        struct json_object *array = json_tokener_parse(json);
+        FILE *before = stdout;
+        char *text = NULL;
+        size_t size;
+
+        stdout = open_memstream(&text, &size); /* glibc: a variable like any other */
+        csv_print(output, arguments, array, columns, ELEMENTSOF(columns));
+        (void) fclose(stdout);
+        stdout = before;
+        json_object_put(array);
+        return text;
+}
+
+static void test_csv(void **state) {
+        static const struct {
+                const char *json, *csv;
+        } cases[] = {
+                {"[]", ""},
+                {"[{}]", ",,\n"},
+                {"[{\"name\": \"a b\", \"total\": {\"in\": 18446744073709551615}}]",
+                 "a b,18446744073709551615,\n"},
+                {"[{\"name\": \"a,b\"}, {\"name\": \"say \\\"hi\\\"\"}]", "\"a,b\",,\n\"say \"\"hi\"\"\",,\n"},
+                {"[{\"name\": \"a\\nb\\r\"}]", "\"a\nb\r\",,\n"},
+                {"[{\"name\": \"\\u001b[31m\"}]", "\"\x1b[31m\",,\n"},
+                {"[{\"name\": \" a\"}, {\"name\": \"=1+1\"}]", "\" a\",,\n=1+1,,\n"},
+        };
+        struct arguments arguments = {.no_legend = true};
+        struct output output = {};
+        char *text;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                text = csv_of(cases[i].json, &output, &arguments);
+                assert_string_equal(text, cases[i].csv);
+                free(text);
+        }
+        arguments.no_legend = false;
+        text = csv_of("[]", &output, &arguments);
+        assert_string_equal(text, "name,total.in,total.none\n");
+        free(text);
+        output.turn = 1; /* repeated: the names are there */
+        text = csv_of("[{\"name\": \"x\"}]", &output, &arguments);
+        assert_string_equal(text, "x,,\n");
+        free(text);
+        output.terminal = true;
+        text = csv_of("[{\"name\": \"\\u001b[31m\\n,\"}]", &output, &arguments);
+        assert_string_equal(text, "\"\\x1b[31m\\x0a,\",,\n");
+        free(text);
+}
+
+/* What bar_print() writes. The caller frees it. */
+static char *bar_of(const char *format, const char *json) {
+        struct json_object *processes = json ? json_tokener_parse(json) : NULL;
+        FILE *before = stdout;
+        char *text = NULL;
+        size_t size;
+
+        stdout = open_memstream(&text, &size);
+        bar_print(format, processes);
+        (void) fclose(stdout);
+        stdout = before;
+        json_object_put(processes);
+        return text;
+}
+
+static void test_bar(void **state) {
+        static const struct {
+                const char *format, *json, *line;
+        } cases[] = {
+                {"waybar", NULL,
+                 "{\"text\":\"–\",\"tooltip\":\"netflowd is not running\",\"class\":\"disconnected\"}\n"},
+                {"waybar", "[]", "{\"text\":\"↓0 B/s ↑0 B/s\",\"tooltip\":\"\",\"class\":\"idle\"}\n"},
+                {"waybar",
+                 "[{\"name\": \"<b>&'\", \"traffic_stats\": {\"in_rate\": 400, \"out_rate\": 0}}, {\"name\": \"rests\"},"
+                 " {\"name\": \"a\\u001b\\\"\", \"traffic_stats\": {\"in_rate\": 5, \"out_rate\": 2000}}]",
+                 "{\"text\":\"↓405 B/s ↑2.0 kB/s\",\"tooltip\":\"&lt;b&gt;&amp;&#39;  ↓400 B/s ↑0 B/s\\n"
+                 "a\\\\x1b&quot;  ↓5 B/s ↑2.0 kB/s\",\"class\":\"active\"}\n"},
+                {"waybar", "[{\"name\": \"x\", \"traffic_stats\": {\"in_rate\": 1, \"out_rate\": 999999}}]",
+                 "{\"text\":\"↓1 B/s ↑1.0 MB/s\",\"tooltip\":\"x  ↓1 B/s ↑1.0 MB/s\",\"class\":\"busy\"}\n"},
+                {"i3blocks", "[{\"name\": \"x\", \"traffic_stats\": {\"in_rate\": 1, \"out_rate\": 2}}]",
+                 "↓1 B/s ↑2 B/s\n"},
+                {"i3blocks", NULL, "–\n"},
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                char *line = bar_of(cases[i].format, cases[i].json);
+
+                assert_string_equal(line, cases[i].line);
+                free(line);
+        }
+}
+
+static void test_screen(void **state) {
+        struct screen screen = {.rows = 4, .columns = 6};
+        static const struct {
+                const char *text, *bytes;
+        } steps[] = {
+                {"a\nb\n", "a\033[K\nb\033[K\n\033[J"},
+                {"c\n", "\r\033[2Ac\033[K\n\033[J"},
+                /* too wide: cut between characters, colours end; as wide as it is: nothing of it is erased */
+                {"1234567\n123456\n12345\u65e5\n", "\r\033[1A123456\n123456\n12345\033[K\n\033[J"},
+                {"\033[1m12345678\033[0m9\n", "\r\033[3A\033[1m123456\033[0m\n\033[J"},
+                /* too many */
+                {"1\n2\n3\n4\n5\n", "\r\033[1A1\033[K\n2\033[K\n3 more\033[K\n\033[J"},
+                {"", "\r\033[3A\033[J"},
+                {"x\n", "x\033[K\n\033[J"},
+        };
+
+        (void) state;
+        assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
+        for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+                size_t size;
+                char *bytes = screen_paint(&screen, steps[i].text, &size);
+
+                assert_string_equal(bytes, steps[i].bytes);
+                assert_int_equal(size, strlen(bytes));
+                free(bytes);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_units),
@@ -219,6 +347,9 @@ int main(void) {
                 cmocka_unit_test(test_row_leaves_out_what_is_not_told),
                 cmocka_unit_test(test_text_that_may_come_from_anywhere),
                 cmocka_unit_test(test_json_for_a_terminal),
+                cmocka_unit_test(test_csv),
+                cmocka_unit_test(test_screen),
+                cmocka_unit_test(test_bar),
                 cmocka_unit_test(test_title_is_cut_between_characters),
         };
 
