@@ -24,7 +24,8 @@ BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libsystemd-dev libjs
                   libsmartcols-dev libxxhash-dev libinih-dev iproute2 clang bpftool libbpf-dev
 TEST_PACKAGES  := libclang-rt-14-dev libcmocka-dev dbus dbus-bin libglib2.0-bin systemd python3 \
                   python3-dbus python3-gi iperf3 curl nginx-light nftables tcpdump wireshark-common procps util-linux debootstrap \
-                  systemd-container qemu-system-x86 e2fsprogs groff-base mandoc ethtool wrk debhelper dpkg-dev lintian
+                  systemd-container qemu-system-x86 e2fsprogs groff-base mandoc ethtool wrk debhelper dpkg-dev lintian \
+                  zsh fish
 
 LIBRARIES := libpcap libsystemd json-c libmnl smartcols libxxhash inih $(if $(filter 1,$(BPF)),libbpf)
 ifeq ($(filter help clean deps test-deps run check uninstall print-%,$(MAKECMDGOALS)),)
@@ -205,6 +206,12 @@ define newline
 
 endef
 
+# Where each shell looks for what is below PREFIX; zsh of Debian, below /usr, in vendor-completions.
+BASH_DIR     ?= $(PREFIX)/share/bash-completion/completions
+ZSH_DIR      ?= $(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+FISH_DIR     ?= $(PREFIX)/share/fish/vendor_completions.d
+completions  := $(foreach program,netflowctl netflowd,$(foreach shell,bash zsh fish,$(BUILD)/completion/$(program).$(shell)))
+
 # Folders that are not ours to remove, although they may be empty: what file-hierarchy(7) has, and the bus.
 kept_folders := / /etc /usr $(addprefix $(PREFIX),/bin /sbin /lib /share /share/man) $(PREFIX) /etc/dbus-1/system.d
 
@@ -224,6 +231,10 @@ define installed_files
 644 dbus/org.netflowd1.service           $(BUS_DIR)/system-services/org.netflowd1.service
 644 dbus/org.netflowd1.conf              $(POLICY_DIR)/org.netflowd1.conf
 644 dbus/org.netflowd1.policy            $(POLKIT_DIR)/org.netflowd1.policy\
+$(foreach program,netflowctl netflowd,\
+$(newline)644 $(BUILD)/completion/$(program).bash $(BASH_DIR)/$(program)\
+$(newline)644 $(BUILD)/completion/$(program).zsh  $(ZSH_DIR)/_$(program)\
+$(newline)644 $(BUILD)/completion/$(program).fish $(FISH_DIR)/$(program).fish)\
 $(foreach page,$(manual_pages),$(newline)644 $(page) $(MAN_DIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 endef
 export installed_files
@@ -231,7 +242,16 @@ export installed_files
 $(BUILD)/netflowd.service: systemd/netflowd.service.in $(BUILD)/settings
 	@sed 's|@SBINDIR@|$(PREFIX)/sbin|' $< > $@
 
-install: $(BUILD)/netflowd $(BUILD)/netflowctl $(BUILD)/netflowd.service
+# Each program knows its own command line.
+$(BUILD)/completion/netflowctl.%: $(BUILD)/netflowctl
+	@mkdir -p $(@D)
+	@$< --print-completion=$* > $@
+
+$(BUILD)/completion/netflowd.%: $(BUILD)/netflowd
+	@mkdir -p $(@D)
+	@$< --print-completion=$* > $@
+
+install: $(BUILD)/netflowd $(BUILD)/netflowctl $(BUILD)/netflowd.service $(completions)
 ifeq ($(DESTDIR),)
 	@systemd/before-install $(CURDIR)/systemd/sysusers.conf
 endif

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "bar.h"
+#include "complete.h"
+#include "dbus/completion.h"
 #include "dbus/org.netflowd1.h"
 #include "dbus/units.h"
 #include "util.h"
@@ -29,43 +31,59 @@ enum {
         OPTION_STANDALONE,
         OPTION_NO_LEGEND,
         OPTION_NO_PAGER,
+        OPTION_PRINT_COMPLETION,
+        OPTION_COMPLETE,
         OPTION_HELP,
         OPTION_VERSION,
 };
 
-/* One table is parser and help. */
+#define BY_WORDS                                                                                             \
+        NETFLOWD_BY_PROCESS                                                                                  \
+        "|" NETFLOWD_BY_APP "|" NETFLOWD_BY_UNIT "|" NETFLOWD_BY_USER "|" NETFLOWD_BY_INTERFACE              \
+        "|" NETFLOWD_BY_REMOTE "|" NETFLOWD_BY_PROTOCOL
+#define SORT_WORDS   NETFLOWD_SORT_TOTAL "|" NETFLOWD_SORT_IN "|" NETFLOWD_SORT_OUT
+#define FORMAT_WORDS BAR_FORMAT_WAYBAR "|" BAR_FORMAT_I3BLOCKS
+
+/* One table is parser, help and completion. */
 static const struct described_option {
         const char *name;
         int has_argument;
         int value;
         const char *argument;
-        const char *help;
+        const char *help; /* NULL: not for people */
+        enum completion_values values; /* of one with an argument; COMPLETION_NOTHING: any */
+        const char *words;             /* that it may be, with "|" between; NULL: others */
 } described[] = {
-        {"limit", required_argument, OPTION_LIMIT, "N", "this many rows; 0: all (default 10)"},
-        {"recent", required_argument, OPTION_RECENT, "SEC",
+        {.name = "limit", required_argument, OPTION_LIMIT, "N", "this many rows; 0: all (default 10)"},
+        {.name = "recent", required_argument, OPTION_RECENT, "SEC",
          "over the last SEC seconds, 1 to 300 (default 3)"},
-        {"by", required_argument, OPTION_BY, "WHAT",
-         "process, app, unit, user, interface, remote or protocol"},
-        {"sort", required_argument, OPTION_SORT, "KEY", "total, in or out (default total)"},
-        {"watch", optional_argument, OPTION_WATCH, "[SEC]",
+        {.name = "by", required_argument, OPTION_BY, "WHAT",
+         "process, app, unit, user, interface, remote or protocol", COMPLETION_WORDS, BY_WORDS},
+        {.name = "sort", required_argument, OPTION_SORT, "KEY", "total, in or out (default total)", COMPLETION_WORDS,
+         SORT_WORDS},
+        {.name = "watch", optional_argument, OPTION_WATCH, "[SEC]",
          "again every SEC seconds (default 1), until Ctrl-C"},
-        {"write", required_argument, 'w', "FILE", "pcap: write there; -: standard output"},
-        {"pid", required_argument, OPTION_PID, "PID", "pcap: only packets of this process"},
-        {"unit", required_argument, OPTION_UNIT, "UNIT", "pcap: only packets of this systemd unit"},
-        {"filter", required_argument, OPTION_FILTER, "EXPR", "pcap, start: only packets that match (pcap-filter(7))"},
-        {"device", required_argument, OPTION_DEVICE, "DEV",
-         "start: only on this device, a name or pattern; may be repeated"},
-        {"timeout", required_argument, OPTION_TIMEOUT, "SPAN", "pcap, start: for so long, such as 90s or 5min"},
-        {"max-size", required_argument, OPTION_MAX_SIZE, "SIZE", "pcap: until the file is as large, such as 10M"},
-        {"json", no_argument, OPTION_JSON, NULL, "JSON instead of a table"},
-        {"csv", no_argument, OPTION_CSV, NULL, "comma-separated values instead of a table"},
-        {"format", required_argument, OPTION_FORMAT, "BAR", "monitor: lines for a status bar: waybar or i3blocks"},
-        {"standalone", no_argument, OPTION_STANDALONE, NULL,
+        {.name = "write", required_argument, 'w', "FILE", "pcap: write there; -: standard output", COMPLETION_FILE},
+        {.name = "pid", required_argument, OPTION_PID, "PID", "pcap: only packets of this process", COMPLETION_PID},
+        {.name = "unit", required_argument, OPTION_UNIT, "UNIT", "pcap: only packets of this systemd unit",
+         COMPLETION_UNIT},
+        {.name = "filter", required_argument, OPTION_FILTER, "EXPR", "pcap, start: only packets that match (pcap-filter(7))"},
+        {.name = "device", required_argument, OPTION_DEVICE, "DEV",
+         "start: only on this device, a name or pattern; may be repeated", COMPLETION_DEVICE},
+        {.name = "timeout", required_argument, OPTION_TIMEOUT, "SPAN", "pcap, start: for so long, such as 90s or 5min"},
+        {.name = "max-size", required_argument, OPTION_MAX_SIZE, "SIZE", "pcap: until the file is as large, such as 10M"},
+        {.name = "json", no_argument, OPTION_JSON, NULL, "JSON instead of a table"},
+        {.name = "csv", no_argument, OPTION_CSV, NULL, "comma-separated values instead of a table"},
+        {.name = "format", required_argument, OPTION_FORMAT, "BAR", "monitor: lines for a status bar: waybar or i3blocks",
+         COMPLETION_WORDS, FORMAT_WORDS},
+        {.name = "standalone", no_argument, OPTION_STANDALONE, NULL,
          "measure now, with a netflowd of its own; needs root"},
-        {"no-legend", no_argument, OPTION_NO_LEGEND, NULL, "no column headings"},
-        {"no-pager", no_argument, OPTION_NO_PAGER, NULL, "do not pipe output into a pager"},
-        {"help", no_argument, OPTION_HELP, NULL, "show this and exit"},
-        {"version", no_argument, OPTION_VERSION, NULL, "show the version and exit"},
+        {.name = "no-legend", no_argument, OPTION_NO_LEGEND, NULL, "no column headings"},
+        {.name = "no-pager", no_argument, OPTION_NO_PAGER, NULL, "do not pipe output into a pager"},
+        {.name = "print-completion", required_argument, OPTION_PRINT_COMPLETION, NULL, NULL},
+        {.name = "complete", required_argument, OPTION_COMPLETE, NULL, NULL},
+        {.name = "help", no_argument, OPTION_HELP, NULL, "show this and exit"},
+        {.name = "version", no_argument, OPTION_VERSION, NULL, "show the version and exit"},
 };
 
 static void print_help(void) {
@@ -75,8 +93,44 @@ static void print_help(void) {
                 printf("  %-8s %-9s %s\n", verb->name, verb->argument ? verb->argument : "", verb->help);
         puts("\nOptions:");
         for (size_t i = 0; i < ELEMENTSOF(described); i++)
-                printf("  %s --%-10s %-5s %s\n", described[i].value == 'w' ? "-w," : "   ", described[i].name,
-                       described[i].argument ? described[i].argument : "", described[i].help);
+                if (described[i].help)
+                        printf("  %s --%-10s %-5s %s\n", described[i].value == 'w' ? "-w," : "   ", described[i].name,
+                               described[i].argument ? described[i].argument : "", described[i].help);
+}
+
+static size_t completion_verbs(struct completion_verb *ret_verbs) {
+        size_t n = 0;
+
+        for (const struct verb *verb = verbs; verb->name && n < VERBS_MAX; verb++)
+                ret_verbs[n++] = (struct completion_verb){
+                        .name = verb->name, .help = verb->help, .takes_pid = verb->argument != NULL};
+        return n;
+}
+
+/* Returns an exit status. */
+static int print_completion(const char *shell) {
+        struct completion_option options[ELEMENTSOF(described)];
+        struct completion_verb verb_list[VERBS_MAX];
+        struct completion completion = {.program = "netflowctl", .options = options, .verbs = verb_list};
+
+        for (size_t i = 0; i < ELEMENTSOF(described); i++)
+                if (described[i].help)
+                        options[completion.n_options++] = (struct completion_option){
+                                .name = described[i].name,
+                                .help = described[i].help,
+                                .letter = described[i].value < 256 ? (char) described[i].value : 0,
+                                .optional = described[i].has_argument == optional_argument,
+                                .repeated = described[i].value == OPTION_DEVICE,
+                                .values = described[i].has_argument == no_argument ? COMPLETION_NOTHING
+                                          : described[i].values == COMPLETION_NOTHING ? COMPLETION_ANY
+                                                                                      : described[i].values,
+                                .words = described[i].words,
+                        };
+        completion.n_verbs = completion_verbs(verb_list);
+        if (completion_print(stdout, shell, &completion) == 0)
+                return EXIT_SUCCESS;
+        (void) fail("--print-completion is %s, but must be one of bash, zsh, fish", shell);
+        return EXIT_USAGE;
 }
 
 static bool is_number(const char *text) {
@@ -151,24 +205,15 @@ static bool read_watch(int argc, char **argv, struct arguments *arguments) {
         return read_number("--watch", text ? text : "1", 1, 86400, &arguments->watch);
 }
 
-static const char *const by_words[] = {
-        NETFLOWD_BY_PROCESS,   NETFLOWD_BY_APP,    NETFLOWD_BY_UNIT,     NETFLOWD_BY_USER,
-        NETFLOWD_BY_INTERFACE, NETFLOWD_BY_REMOTE, NETFLOWD_BY_PROTOCOL,
-};
-static const char *const sort_words[] = {NETFLOWD_SORT_TOTAL, NETFLOWD_SORT_IN, NETFLOWD_SORT_OUT};
+static bool check_word(const char *what, const char *text, const char *words) {
+        size_t n, length = strlen(text);
 
-static const char *const format_words[] = {BAR_FORMAT_WAYBAR, BAR_FORMAT_I3BLOCKS};
-
-static bool check_word(const char *what, const char *text, const char *const *words, size_t n) {
-        char known[128] = "";
-
-        for (size_t i = 0; i < n; i++) {
-                if (strcmp(text, words[i]) == 0)
+        for (const char *word = words; *word; word += n + (word[n] == '|')) {
+                n = strcspn(word, "|");
+                if (n == length && strncmp(word, text, n) == 0)
                         return true;
-                (void) snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", i > 0 ? ", " : "",
-                                words[i]);
         }
-        (void) fail("%s is %s, but must be one of %s", what, text, known);
+        (void) fail("%s is %s, but must be one of %s", what, text, words);
         return false;
 }
 
@@ -206,10 +251,10 @@ static int read_option(int option, int argc, char **argv, struct arguments *argu
                 return read_watch(argc, argv, arguments) ? -1 : EXIT_USAGE;
         case OPTION_BY:
                 arguments->by = optarg;
-                return check_word("--by", optarg, by_words, ELEMENTSOF(by_words)) ? -1 : EXIT_USAGE;
+                return check_word("--by", optarg, BY_WORDS) ? -1 : EXIT_USAGE;
         case OPTION_SORT:
                 arguments->sort = optarg;
-                return check_word("--sort", optarg, sort_words, ELEMENTSOF(sort_words)) ? -1 : EXIT_USAGE;
+                return check_word("--sort", optarg, SORT_WORDS) ? -1 : EXIT_USAGE;
         case OPTION_PID:
                 return read_number("--pid", optarg, 1, UINT32_MAX, &arguments->pid) ? -1 : EXIT_USAGE;
         case OPTION_UNIT:
@@ -241,7 +286,7 @@ static int read_option(int option, int argc, char **argv, struct arguments *argu
                 return -1;
         case OPTION_FORMAT:
                 arguments->format = optarg;
-                return check_word("--format", optarg, format_words, ELEMENTSOF(format_words)) ? -1 : EXIT_USAGE;
+                return check_word("--format", optarg, FORMAT_WORDS) ? -1 : EXIT_USAGE;
         case OPTION_STANDALONE:
                 arguments->standalone = true;
                 return -1;
@@ -251,6 +296,11 @@ static int read_option(int option, int argc, char **argv, struct arguments *argu
         case OPTION_NO_PAGER:
                 arguments->no_pager = true;
                 return -1;
+        case OPTION_PRINT_COMPLETION:
+                return print_completion(optarg);
+        case OPTION_COMPLETE:
+                complete_print(optarg);
+                return EXIT_SUCCESS;
         case OPTION_HELP:
                 print_help();
                 return EXIT_SUCCESS;

@@ -26,6 +26,9 @@ struct verb {
         unsigned flags; /* VERB_… */
 };
 
+/* There are fewer. */
+#define VERBS_MAX 32
+
 extern const struct verb verbs[]; /* the first is the default; ends with an empty name */
 
 int verb_rank(struct connection *connection, const struct arguments *arguments, const struct output *output);

@@ -71,6 +71,11 @@ int main(int argc, char **argv) {
                 return puts("netflowd " NETFLOWD_VERSION) < 0 ? EX_IOERR : EXIT_SUCCESS;
         case COMMAND_LINE_INTROSPECT:
                 return introspect();
+        case COMMAND_LINE_COMPLETION:
+                r = command_line_print_completion(stdout, line.shell);
+                if (r == -EINVAL)
+                        (void) fprintf(stderr, "netflowd: %s: must be bash, zsh or fish\n", line.shell);
+                return r == -EINVAL ? EXIT_USAGE : r < 0 ? EX_IOERR : EXIT_SUCCESS;
         case COMMAND_LINE_RUN:
         case COMMAND_LINE_PRINT_CONFIG:
                 break;

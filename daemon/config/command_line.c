@@ -6,15 +6,23 @@
 #include <string.h>
 
 #include "config/settings.h"
+#include "dbus/completion.h"
+#include "util/log.h"
 #include "util/parse.h"
 
 /* The settings come first: their values of getopt_long(3) are these numbers up. */
 #define FIRST_SETTING 256
 
-enum { OPTION_CONFIG = FIRST_SETTING + CONFIG_SETTINGS, OPTION_READ, OPTION_BUS_FD, OPTION_ACTION };
+enum {
+        OPTION_CONFIG = FIRST_SETTING + CONFIG_SETTINGS,
+        OPTION_READ,
+        OPTION_BUS_FD,
+        OPTION_COMPLETION,
+        OPTION_ACTION
+};
 
 static const struct program_option {
-        const char *name, *argument, *help;
+        const char *name, *argument, *help; /* no help: not for people */
         int value;
 } program_options[] = {
         {"config", "FILE", "read this configuration file and no other", OPTION_CONFIG},
@@ -24,6 +32,7 @@ static const struct program_option {
         {"bus-fd", "FD", "serve one peer on this socket instead of the system bus", OPTION_BUS_FD},
         {"bus-introspect", NULL, "print the introspection XML and exit",
          OPTION_ACTION + COMMAND_LINE_INTROSPECT},
+        {"print-completion", "SHELL", NULL, OPTION_COMPLETION},
         {"help", NULL, "show this and exit", OPTION_ACTION + COMMAND_LINE_HELP},
         {"version", NULL, "show the version and exit", OPTION_ACTION + COMMAND_LINE_VERSION},
 };
@@ -121,6 +130,9 @@ static int read_option(struct command_line *line, int option, const char *text,
                 if (parse_u32(text, 3, INT32_MAX, &fd) < 0)
                         return refuse(error, "--bus-fd ", text, ": must be a file descriptor from 3 on");
                 line->bus_fd = (int) fd;
+        } else if (option == OPTION_COMPLETION) {
+                line->action = COMMAND_LINE_COMPLETION;
+                line->shell = text;
         } else
                 line->action = (enum command_line_action)(option - OPTION_ACTION);
         return 0;
@@ -149,7 +161,8 @@ int command_line_read(int argc, char **argv, struct command_line *ret_line,
                         (void) snprintf(error, CONFIG_MESSAGE_MAX, "%s", strerror(-r));
                         return r;
                 }
-                if (line.action == COMMAND_LINE_HELP || line.action == COMMAND_LINE_VERSION)
+                if (line.action == COMMAND_LINE_HELP || line.action == COMMAND_LINE_VERSION ||
+                    line.action == COMMAND_LINE_COMPLETION)
                         break; /* whatever else there is */
         }
         if (option < 0 && optind < argc)
@@ -190,9 +203,63 @@ int command_line_print_help(FILE *out) {
                         print_setting(out, &settings[i]);
         (void) fputs("\nOthers:\n", out);
         for (size_t i = 0; i < ELEMENTSOF(program_options); i++)
-                print_option(out, program_options[i].name, program_options[i].argument,
-                             program_options[i].help, "");
+                if (program_options[i].help)
+                        print_option(out, program_options[i].name, program_options[i].argument,
+                                     program_options[i].help, "");
         return fflush(out) == 0 && !ferror(out) ? 0 : -EIO;
+}
+
+static enum completion_values values_of(const struct setting *setting) {
+        if (setting->type == &value_path)
+                return COMPLETION_FILE;
+        if (setting->type == &value_devices)
+                return COMPLETION_DEVICE;
+        if (setting->type == &value_level)
+                return COMPLETION_WORDS;
+        return setting->argument ? COMPLETION_ANY : COMPLETION_WORDS; /* as --help shows it */
+}
+
+/* What it may be, with "|" between. */
+static void words_of(const struct setting *setting, char words[static CONFIG_MESSAGE_MAX]) {
+        if (setting->type != &value_level) {
+                setting_range(setting, words);
+                return;
+        }
+        words[0] = '\0';
+        for (int level = LOG_EMERG; level <= LOG_DEBUG; level++)
+                (void) snprintf(words + strlen(words), CONFIG_MESSAGE_MAX - strlen(words), "%s%s",
+                                level > LOG_EMERG ? "|" : "", log_level_name(level));
+}
+
+int command_line_print_completion(FILE *out, const char *shell) {
+        struct completion_option options[CONFIG_SETTINGS + ELEMENTSOF(program_options)];
+        struct completion completion = {.program = "netflowd", .options = options};
+        char ranges[CONFIG_SETTINGS][CONFIG_MESSAGE_MAX];
+        int r;
+
+        for (size_t i = 0; i < CONFIG_SETTINGS; i++) {
+                words_of(&settings[i], ranges[i]);
+                if (!settings[i].pending)
+                        options[completion.n_options++] = (struct completion_option){
+                                .name = settings[i].option,
+                                .help = settings[i].help,
+                                .repeated = settings[i].type->is_list,
+                                .values = values_of(&settings[i]),
+                                .words = ranges[i],
+                        };
+        }
+        for (size_t i = 0; i < ELEMENTSOF(program_options); i++)
+                if (program_options[i].help)
+                        options[completion.n_options++] = (struct completion_option){
+                                .name = program_options[i].name,
+                                .help = program_options[i].help,
+                                .values = !program_options[i].argument ? COMPLETION_NOTHING
+                                          : strcmp(program_options[i].argument, "FILE") == 0
+                                                  ? COMPLETION_FILE
+                                                  : COMPLETION_ANY,
+                        };
+        r = completion_print(out, shell, &completion);
+        return r < 0 ? r : fflush(out) == 0 && !ferror(out) ? 0 : -EIO;
 }
 
 void command_line_sources(const struct command_line *line, const char *log_level,

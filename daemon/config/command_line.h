@@ -11,9 +11,11 @@ struct command_line {
                 COMMAND_LINE_INTROSPECT,
                 COMMAND_LINE_HELP,
                 COMMAND_LINE_VERSION,
+                COMMAND_LINE_COMPLETION,
         } action;
         const char *config_file; /* NULL: search for it */
         const char *savefile;    /* to read instead of the network; NULL */
+        const char *shell;       /* to complete for */
         int bus_fd;              /* to serve instead of the system bus; -1 */
         struct config_option *options;
         size_t n_options;
@@ -29,6 +31,10 @@ int command_line_read(int argc, char **argv, struct command_line *ret_line,
 
 /* Writes what --help says. Returns 0 or a negative errno. */
 int command_line_print_help(FILE *out);
+
+/* Writes what a shell completes our command line by. Returns 0, or a negative errno: -EINVAL where it is none that
+ * is known. */
+int command_line_print_completion(FILE *out, const char *shell);
 
 /* Where the configuration comes from with this command line. It configures the service: files are not
  * searched for where this is not it, but reads a savefile or serves one peer for a moment. */
