@@ -218,6 +218,7 @@ static void print_zsh(FILE *out, const struct completion *completion) {
                        "#compdef %s\n# made by %s --print-completion=zsh\n\n_%s_values() {\n"
                        "    local -a described\n    local entry\n"
                        "    for entry in ${(f)\"$(netflowctl --complete=$1 2>/dev/null)\"}; do\n"
+                       "        entry=${entry//\\\\/\\\\\\\\}\n"
                        "        described+=(\"${${entry%%%%$'\\t'*}//:/\\\\:}:${entry#*$'\\t'}\")\n    done\n"
                        "    _describe -V -t $1 $1 described\n}\n\n_%s() {\n"
                        "    local curcontext=$curcontext state line ret=1\n    local -A opt_args\n"

@@ -172,4 +172,21 @@ def test_values(build):
             assert not os.path.exists(f"{shells.directory}/P")
 
 
-main([test_options, test_values])
+def test_names_of_units(build):
+    """They may have a backslash, which a shell takes for its own, and "@" and ":", where bash breaks words."""
+    name = "app-a\\x2db@1:2.scope"
+    with shells_of(build, dict(os.environ)) as shells, tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, "netflowctl")
+        path.write_text(f"#!/bin/sh\nprintf '%s\\t%s\\n' '{name}' 'a : b' 'other.scope' ''\n", encoding="ascii")
+        path.chmod(0o755)
+        shells.environment["PATH"] = f"{directory}:{shells.environment['PATH']}"
+        for line in ("netflowctl pcap --unit ", "netflowctl pcap --unit app", "netflowctl pcap --unit=app-"):
+            expected = [name] if "app" in line else [name, "other.scope"]
+            assert sorted(shells.bash(line)) == [word.replace("\\", "\\\\") for word in expected], line
+            assert sorted(shells.zsh_offers(line)) == expected, line
+            assert [word.removeprefix("--unit=") for word in sorted(shells.fish(line))] == expected, line
+        assert shells.bash("netflowctl pcap --unit other") == ["other.scope"]
+        assert shells.bash("netflowctl pcap --unit ", "63") == [r"app-a\\x2db@1:2.scope  (a : b)", "other.scope"]
+
+
+main([test_options, test_values, test_names_of_units])
