@@ -207,13 +207,16 @@ static bool read_watch(int argc, char **argv, struct arguments *arguments) {
 
 static bool check_word(const char *what, const char *text, const char *words) {
         size_t n, length = strlen(text);
+        char known[128] = "";
 
         for (const char *word = words; *word; word += n + (word[n] == '|')) {
                 n = strcspn(word, "|");
                 if (n == length && strncmp(word, text, n) == 0)
                         return true;
+                (void) snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%.*s", *known ? ", " : "",
+                                (int) n, word);
         }
-        (void) fail("%s is %s, but must be one of %s", what, text, words);
+        (void) fail("%s is %s, but must be one of %s", what, text, known);
         return false;
 }
 

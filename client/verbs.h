@@ -17,7 +17,7 @@ enum {
         VERB_ANSWERS = 1 << 2, /* with a table or a list, which --csv and --watch are for */
 };
 
-/* One table is dispatch and help. */
+/* One table is dispatch, help and completion. */
 struct verb {
         const char *name;
         const char *argument; /* what it takes, for the help, in brackets when it may be left out; NULL: nothing */

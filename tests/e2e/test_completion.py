@@ -139,7 +139,7 @@ def test_options(build):
         for option in ("--by", "--sort", "--format"):
             error = subprocess.run([f"{build}/netflowctl", option, "x"], check=False, text=True,
                                    stderr=subprocess.PIPE).stderr
-            assert_all(shells, f"netflowctl {option} ", error.split("one of ")[1].split("\n")[0].split("|"))
+            assert_all(shells, f"netflowctl {option} ", error.split("one of ")[1].split("\n")[0].split(", "))
         assert_all(shells, "netflowctl rank --by u", ["unit", "user"])
         assert_all(shells, "netflowd --backend ", ["auto", "bpf", "pcap"])
         assert "debug" in shells.bash("netflowd --log-level ")
