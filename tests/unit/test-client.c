@@ -186,7 +186,7 @@ static void test_text_that_may_come_from_anywhere(void **state) {
 }
 
 static void test_json_for_a_terminal(void **state) {
-        static const char *const texts[] = {"\x1b[2J\x7f\"\\\n", "\xc2\x9b" "2J\xc2\x80\u00e4", "\u202e\u65e5\U0001f600\u2069"};
+        static const char *const texts[] = {"\x1b[2J\x7f\"\\\n", "\xc2\x9bK\xc2\x80\u00e4", "\u202e\u65e5\U0001f600\u2069"};
 
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
