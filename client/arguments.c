@@ -160,10 +160,11 @@ static const struct verb *find_verb(const char *name) {
 }
 
 static void print_unknown_verb(const char *name) {
-        (void) fprintf(stderr, "netflowctl: unknown verb %s: one of", name);
+        char known[256] = "";
+
         for (const struct verb *verb = verbs; verb->name; verb++)
-                (void) fprintf(stderr, " %s", verb->name);
-        (void) fputs(", or --help\n", stderr);
+                (void) snprintf(known + strlen(known), sizeof(known) - strlen(known), " %s", verb->name);
+        (void) fail("unknown verb %s: one of%s, or --help", name, known);
 }
 
 /* The verb and its argument, which are what is left when the options have been read. */

@@ -52,7 +52,8 @@ static void put_process(FILE *out, const struct process_row *row) {
         (void) fprintf(out, "  %s", format_rates(row->in_rate, row->out_rate, rates));
 }
 
-/* What of the processes moves now: a line each, and the sum. Returns a text to be freed; NULL: out of memory. */
+/* What of the processes moves now: a line each, and the sum. Returns a text to be freed; NULL: out of
+ * memory. */
 static char *tooltip_of(struct json_object *processes, uint64_t *ret_in, uint64_t *ret_out) {
         char *text = NULL;
         uint64_t in = 0, out = 0;

@@ -19,7 +19,7 @@
 /* Somebody has pressed a key and waits. */
 #define PATIENCE_USEC 500000u
 
-static void print_value(const char *value, const char *what) {
+static void print_offer(const char *value, const char *what) {
         _cleanup_free_ char *escaped = escape_text(value), *shown = escape_text(what);
 
         /* a value that cannot be shown cannot be offered either */
@@ -61,7 +61,7 @@ static void print_pids(sd_bus *bus) {
                 process_row_read(json_object_array_get_idx(rank, i), &row);
                 (void) snprintf(pid, sizeof(pid), "%u", row.pid);
                 if (row.has_pid)
-                        print_value(pid, process_row_title(&row, title));
+                        print_offer(pid, process_row_title(&row, title));
         }
         json_object_put(rank);
 }
@@ -77,7 +77,7 @@ static void print_rank_units(struct json_object *rank, struct json_object *print
                         continue;
                 (void) snprintf(what, sizeof(what), "%s in, %s out", format_bytes(row.total_in, in),
                                 format_bytes(row.total_out, out));
-                print_value(row.unit, what);
+                print_offer(row.unit, what);
                 json_object_object_add(printed, row.unit, NULL);
         }
 }
@@ -93,10 +93,10 @@ static void print_system_units(sd_bus *bus, struct json_object *printed) {
             sd_bus_call(bus, call, PATIENCE_USEC, NULL, &reply) < 0 ||
             sd_bus_message_enter_container(reply, 'a', "(ssssssouso)") < 0)
                 return;
-        while (sd_bus_message_read(reply, "(ssssssouso)", &name, &what, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                                   NULL) > 0)
+        while (sd_bus_message_read(reply, "(ssssssouso)", &name, &what, NULL, NULL, NULL, NULL, NULL, NULL,
+                                   NULL, NULL) > 0)
                 if (!json_object_object_get_ex(printed, name, NULL))
-                        print_value(name, what);
+                        print_offer(name, what);
 }
 
 static void print_units(sd_bus *bus) {
@@ -112,7 +112,7 @@ static void print_devices(void) {
         struct if_nameindex *devices = if_nameindex();
 
         for (const struct if_nameindex *device = devices; device && device->if_index > 0; device++)
-                print_value(device->if_name, "");
+                print_offer(device->if_name, "");
         if (devices)
                 if_freenameindex(devices);
 }

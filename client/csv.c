@@ -41,8 +41,8 @@ void csv_begin_row(const struct arguments *arguments) {
                 printf("%" PRIi64 ",", (int64_t) time(NULL));
 }
 
-void csv_print_names(const struct output *output, const struct arguments *arguments, const char *const *columns,
-                     size_t n) {
+void csv_print_names(const struct output *output, const struct arguments *arguments,
+                     const char *const *columns, size_t n) {
         if (arguments->no_legend || output->turn > 0)
                 return;
         if (arguments->watch > 0)
@@ -66,8 +66,8 @@ static struct json_object *find(struct json_object *object, const char *column) 
         return json_object_object_get_ex(object, key, &value) ? find(value, dot + 1) : NULL;
 }
 
-void csv_print_row(const struct output *output, const struct arguments *arguments, struct json_object *object,
-                   const char *const *columns, size_t n) {
+void csv_print_row(const struct output *output, const struct arguments *arguments,
+                   struct json_object *object, const char *const *columns, size_t n) {
         csv_begin_row(arguments);
         for (size_t i = 0; i < n; i++) {
                 const char *text = json_object_get_string(find(object, columns[i]));

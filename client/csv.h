@@ -7,22 +7,24 @@
 #include "arguments.h"
 #include "output.h"
 
-/* Comma-separated values as in RFC 4180, but for its line ends, which are those of this system. A column is named by
- * the keys that lead to it in JSON, joined by a dot: "pid", "total.in". With --watch there is one more in front, the
- * second of the answer. */
+/* Comma-separated values as in RFC 4180, but for its line ends, which are those of this system. A column is
+ * named by the keys that lead to it in JSON, joined by a dot: "pid", "total.in". With --watch there is one
+ * more in front, the second of the answer. */
 
 /* The names, unless they are not wanted or have been there before. */
-void csv_print_names(const struct output *output, const struct arguments *arguments, const char *const *columns,
-                     size_t n);
+void csv_print_names(const struct output *output, const struct arguments *arguments,
+                     const char *const *columns, size_t n);
 
-/* What stands in one object, in the order of the columns: numbers as they are, nothing for what is not there. */
-void csv_print_row(const struct output *output, const struct arguments *arguments, struct json_object *object,
-                   const char *const *columns, size_t n);
+/* What stands in one object, in the order of the columns: numbers as they are, nothing for what is not
+ * there. */
+void csv_print_row(const struct output *output, const struct arguments *arguments,
+                   struct json_object *object, const char *const *columns, size_t n);
 
 /* The same for an array of objects, with the names before it. */
 void csv_print(const struct output *output, const struct arguments *arguments, struct json_object *array,
                const char *const *columns, size_t n);
 
-/* For what has no columns of its own: the beginning of a row, where it has one, and one field, in quotes where it needs them. */
+/* For what has no columns of its own: the beginning of a row, where it has one, and one field, in quotes
+ * where it needs them. */
 void csv_begin_row(const struct arguments *arguments);
 void csv_print_field(const struct output *output, const char *text);

@@ -10,8 +10,9 @@
 
 #include "util.h"
 
-/* Marks and controls of Unicode's bidirectional algorithm (UAX 9), and its line and paragraph separators: each is
- * printable to the C library, and has a terminal show another order or another line than there is. */
+/* Marks and controls of Unicode's bidirectional algorithm (UAX 9), and its line and paragraph separators:
+ * each is printable to the C library, and has a terminal show another order or another line than there is.
+ */
 static bool is_layout(uint32_t character) {
         return character == 0x061c || character == 0x200e || character == 0x200f ||
                (character >= 0x2028 && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069);
@@ -69,8 +70,8 @@ size_t escape_width(const char *escaped) {
         return width;
 }
 
-/* The character of two or three bytes that begins there, with its length; 0: none that concerns us. JSON is UTF-8
- * whatever the locale is. */
+/* The character of two or three bytes that begins there, with its length; a blank for any other. JSON is
+ * UTF-8 whatever the locale is. */
 static uint32_t read_character(const unsigned char *text, size_t *ret_length) {
         if (text[0] < 0x80) {
                 *ret_length = 1;

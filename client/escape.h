@@ -3,14 +3,15 @@
 
 #include <stddef.h>
 
-/* A text that may come from anywhere (a process names itself as it likes) as one that can be shown: what is no
- * character of the locale, moves the cursor, or turns the direction of what follows becomes \xNN, byte by byte. A
- * backslash stays as it is: names of units have them. Returns a text to be freed, or NULL: out of memory. */
+/* A text that may come from anywhere (a process names itself as it likes) as one that can be shown: what is
+ * no character of the locale, moves the cursor, or turns the direction of what follows becomes \xNN, byte by
+ * byte. A backslash stays as it is: names of units have them. Returns a text to be freed, or NULL: out of
+ * memory. */
 char *escape_text(const char *text);
 
 /* How many columns of a terminal such a text takes. */
 size_t escape_width(const char *escaped);
 
-/* The same for a JSON document, whose strings may be the only place of such characters: they become \uNNNN, which
- * reads back as what it was. Returns a text to be freed, or NULL: out of memory. */
+/* The same for a JSON document, whose strings may be the only place of such characters: they become \uNNNN,
+ * which reads back as what it was. Returns a text to be freed, or NULL: out of memory. */
 char *escape_json(const char *document);

@@ -51,6 +51,16 @@ static void print_rows(const char *what, struct json_object *processes) {
                 print_row(what, json_object_array_get_idx(processes, i));
 }
 
+/* Why a capture has stopped, and the like: " (timeout)". */
+static void print_values(struct json_object *values) {
+        for (size_t i = 0; i < json_object_array_length(values); i++) {
+                (void) fputs(i == 0 ? " (" : ", ", stdout);
+                print_safe(json_object_get_string(json_object_array_get_idx(values, i)), 0);
+        }
+        if (json_object_array_length(values) > 0)
+                (void) putchar(')');
+}
+
 static void print_people(const char *member, struct json_object *arguments) {
         time_t now = time(NULL);
         char clock[32] = "";
@@ -58,16 +68,21 @@ static void print_people(const char *member, struct json_object *arguments) {
 
         if (localtime_r(&now, &local))
                 (void) strftime(clock, sizeof(clock), "%H:%M:%S", &local);
-        printf("%s %s\n", clock, member);
-        if (strcmp(member, NETFLOWD_SIGNAL_RANK_CHANGED) == 0)
+        printf("%s %s", clock, member);
+        if (strcmp(member, NETFLOWD_SIGNAL_RANK_CHANGED) == 0) {
+                (void) putchar('\n');
                 print_rows("", json_object_array_get_idx(arguments, 1));
-        if (strcmp(member, NETFLOWD_SIGNAL_PROCESSES_CHANGED) == 0) {
+        } else if (strcmp(member, NETFLOWD_SIGNAL_PROCESSES_CHANGED) == 0) {
                 int64_t more = json_object_get_int64(json_object_array_get_idx(arguments, 2));
 
+                (void) putchar('\n');
                 print_rows("began", json_object_array_get_idx(arguments, 0));
                 print_rows("exited", json_object_array_get_idx(arguments, 1));
                 if (more > 0)
                         printf("and %lld more\n", (long long) more);
+        } else {
+                print_values(arguments);
+                (void) putchar('\n');
         }
 }
 

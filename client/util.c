@@ -4,15 +4,18 @@
 #include <stdarg.h>
 #include <time.h>
 
+#include "escape.h"
+
 int fail(const char *format, ...) {
+        _cleanup_free_ char *text = NULL, *escaped = NULL;
         va_list arguments;
 
         (void) fflush(stdout);
-        (void) fputs("netflowctl: ", stderr);
         va_start(arguments, format);
-        (void) vfprintf(stderr, format, arguments);
+        if (vasprintf(&text, format, arguments) >= 0)
+                escaped = escape_text(text); /* it may tell what somebody else has said */
         va_end(arguments);
-        (void) fputc('\n', stderr);
+        (void) fprintf(stderr, "netflowctl: %s\n", escaped ? escaped : "out of memory");
         return EXIT_FAILURE;
 }
 

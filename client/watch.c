@@ -147,7 +147,8 @@ int watch_run(struct connection *connection, const struct arguments *arguments) 
                 return status;
         r = watch.in_place ? follow_terminal(&watch) : 0;
         if (r >= 0) /* 1 ms: when a second is over is when there is something new */
-                r = sd_event_add_time(watch.loop.event, NULL, CLOCK_MONOTONIC, watch.next, 1000, on_time, &watch);
+                r = sd_event_add_time(watch.loop.event, NULL, CLOCK_MONOTONIC, watch.next, 1000, on_time,
+                                      &watch);
         status = r < 0 ? fail("cannot wait: %s", strerror(-r)) : loop_run(&watch.loop);
         loop_close(&watch.loop);
         free(watch.text);

@@ -23,8 +23,8 @@ const char *completion_kind(enum completion_values values) {
         return NULL;
 }
 
-/* A text with a backslash before each of some characters, and what ends a quotation in a shell written as it has
- * to be there. */
+/* A text with a backslash before each of some characters, and what ends a quotation in a shell written as it
+ * has to be there. */
 static void put_quoted(FILE *out, const char *text, const char *special, const char *apostrophe) {
         for (; *text; text++)
                 if (*text == '\'')
@@ -39,10 +39,11 @@ static void put_words(FILE *out, const char *words) {
                 (void) fputc(*words == '|' ? ' ' : *words, out);
 }
 
-/* --- bash ---------------------------------------------------------------------------------------------------- */
+/* --- bash
+ * ---------------------------------------------------------------------------------------------------- */
 
-/* The words come from the line itself: bash splits COMP_WORDS at "=", ":" and "@" too, and puts what is completed
- * behind the last of them. */
+/* The words come from the line itself: bash splits COMP_WORDS at "=", ":" and "@" too, and puts what is
+ * completed behind the last of them. */
 static const char bash_begin[] =
         "    local line=${COMP_LINE:0:COMP_POINT} current option= value verb= after= skip= kind= words=\n"
         "    local -a before=()\n"
@@ -145,31 +146,36 @@ static void bash_verbs(FILE *out, const struct completion *completion) {
 }
 
 static void print_bash(FILE *out, const struct completion *completion) {
-        (void) fprintf(out, "# bash completion for %s, made by %s --print-completion=bash\n\n_%s() {\n"
-                            "    local with_value='",
+        (void) fprintf(out,
+                       "# bash completion for %s, made by %s --print-completion=bash\n\n_%s() {\n"
+                       "    local with_value='",
                        completion->program, completion->program, completion->program);
         bash_list(out, completion, true);
         (void) fprintf(out, "'\n%s", bash_begin);
         for (size_t i = 0; i < completion->n_options; i++)
                 bash_option(out, &completion->options[i]);
-        (void) fputs("        *)\n            if [[ $current == -* ]]; then\n                kind=words words='", out);
+        (void) fputs(
+                "        *)\n            if [[ $current == -* ]]; then\n                kind=words words='",
+                out);
         bash_list(out, completion, false);
         (void) fputs("'\n", out);
         if (completion->n_verbs > 0)
                 bash_verbs(out, completion);
-        (void) fprintf(out, "            fi ;;\n    esac\n%s\ncomplete -F _%s %s\n", bash_end, completion->program,
-                       completion->program);
+        (void) fprintf(out, "            fi ;;\n    esac\n%s\ncomplete -F _%s %s\n", bash_end,
+                       completion->program, completion->program);
 }
 
-/* --- zsh ----------------------------------------------------------------------------------------------------- */
+/* --- zsh
+ * ----------------------------------------------------------------------------------------------------- */
 
-static void zsh_option(FILE *out, const struct completion *completion, const struct completion_option *option) {
+static void zsh_option(FILE *out, const struct completion *completion,
+                       const struct completion_option *option) {
         const char *kind = completion_kind(option->values);
 
         (void) fputs("        ", out);
         if (option->letter)
-                (void) fprintf(out, "'(-%c --%s)'{-%c+,--%s=}'", option->letter, option->name, option->letter,
-                               option->name);
+                (void) fprintf(out, "'(-%c --%s)'{-%c+,--%s=}'", option->letter, option->name,
+                               option->letter, option->name);
         else
                 (void) fprintf(out, "'%s--%s%s", option->repeated ? "*" : "", option->name,
                                option->values == COMPLETION_NOTHING ? ""
@@ -214,16 +220,17 @@ static void zsh_verbs(FILE *out, const struct completion *completion) {
 }
 
 static void print_zsh(FILE *out, const struct completion *completion) {
-        (void) fprintf(out,
-                       "#compdef %s\n# made by %s --print-completion=zsh\n\n_%s_values() {\n"
-                       "    local -a described\n    local entry\n"
-                       "    for entry in ${(f)\"$(netflowctl --complete=$1 2>/dev/null)\"}; do\n"
-                       "        entry=${entry//\\\\/\\\\\\\\}\n"
-                       "        described+=(\"${${entry%%%%$'\\t'*}//:/\\\\:}:${entry#*$'\\t'}\")\n    done\n"
-                       "    _describe -V -t $1 $1 described\n}\n\n_%s() {\n"
-                       "    local curcontext=$curcontext state line ret=1\n    local -A opt_args\n"
-                       "    _arguments -C -s -S \\\n",
-                       completion->program, completion->program, completion->program, completion->program);
+        (void) fprintf(
+                out,
+                "#compdef %s\n# made by %s --print-completion=zsh\n\n_%s_values() {\n"
+                "    local -a described\n    local entry\n"
+                "    for entry in ${(f)\"$(netflowctl --complete=$1 2>/dev/null)\"}; do\n"
+                "        entry=${entry//\\\\/\\\\\\\\}\n"
+                "        described+=(\"${${entry%%%%$'\\t'*}//:/\\\\:}:${entry#*$'\\t'}\")\n    done\n"
+                "    _describe -V -t $1 $1 described\n}\n\n_%s() {\n"
+                "    local curcontext=$curcontext state line ret=1\n    local -A opt_args\n"
+                "    _arguments -C -s -S \\\n",
+                completion->program, completion->program, completion->program, completion->program);
         for (size_t i = 0; i < completion->n_options; i++)
                 zsh_option(out, completion, &completion->options[i]);
         (void) fputs(completion->n_verbs > 0 ? "        '1: :->verb' '2: :->argument' && ret=0\n"
@@ -234,7 +241,8 @@ static void print_zsh(FILE *out, const struct completion *completion) {
         (void) fprintf(out, "    return ret\n}\n\n_%s \"$@\"\n", completion->program);
 }
 
-/* --- fish ---------------------------------------------------------------------------------------------------- */
+/* --- fish
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void fish_help(FILE *out, const char *help) {
         (void) fputs(" -d '", out);
@@ -242,7 +250,8 @@ static void fish_help(FILE *out, const char *help) {
         (void) fputs("'\n", out);
 }
 
-static void fish_option(FILE *out, const struct completion *completion, const struct completion_option *option) {
+static void fish_option(FILE *out, const struct completion *completion,
+                        const struct completion_option *option) {
         const char *kind = completion_kind(option->values);
 
         (void) fprintf(out, "complete -c %s -l %s", completion->program, option->name);
@@ -281,7 +290,8 @@ static void fish_verbs(FILE *out, const struct completion *completion) {
 }
 
 static void print_fish(FILE *out, const struct completion *completion) {
-        (void) fprintf(out, "# fish completion for %s, made by %s --print-completion=fish\n\ncomplete -c %s -f\n",
+        (void) fprintf(out,
+                       "# fish completion for %s, made by %s --print-completion=fish\n\ncomplete -c %s -f\n",
                        completion->program, completion->program, completion->program);
         for (size_t i = 0; i < completion->n_options; i++)
                 fish_option(out, completion, &completion->options[i]);

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Completion of a command line by the shell, for both programs, made of the tables that they are parsed by. */
+/* Completion of a command line by the shell, for both programs, made of the tables that they are parsed by.
+ */
 
 /* What an option takes. */
 enum completion_values {
@@ -13,7 +14,7 @@ enum completion_values {
         COMPLETION_ANY,     /* a value that nobody can guess */
         COMPLETION_WORDS,
         COMPLETION_FILE,
-        COMPLETION_PID,    /* from here on what `netflowctl --complete` knows */
+        COMPLETION_PID, /* from here on what `netflowctl --complete` knows */
         COMPLETION_UNIT,
         COMPLETION_DEVICE,
 };

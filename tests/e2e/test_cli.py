@@ -99,6 +99,12 @@ def test_no_daemon(build):
         result = run(f"{build}/netflowctl", env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
         assert result.returncode == 1 and "systemctl start netflowd" in result.stderr, result
         assert result.stderr.count("\n") == 1, result
+        with subprocess.Popen([f"{build}/netflowctl", "monitor", "--format", "waybar"], text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE,
+                              env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address}) as bar:  # a bar waits
+            assert json.loads(bar.stdout.readline())["class"] == "disconnected"
+            bar.terminate()
+            assert "systemctl start netflowd" in bar.communicate(timeout=60)[1] and bar.returncode == -signal.SIGTERM
     result = run(f"{build}/netflowctl", env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"})
     assert result.returncode == 1 and "--standalone" in result.stderr and result.stderr.count("\n") == 1, result
     result = run(f"{build}/netflowd", env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"})
@@ -181,6 +187,8 @@ def test_monitor_and_watch(build):
         assert " kB/s" in read_until(blocks.stdout, "kB")
         read_until(bar.stdout, '"tooltip":"python3[^"]* kB/s","class":"active"')
         read_until(bar.stdout, "idle")
+        daemon.ctl("stop")
+        read_until(people.stdout, r"^\d\d:\d\d:\d\d CaptureStopped \(requested\)$")
         daemon.stop()  # its bus stays
         output = watch.communicate(timeout=60)
         assert watch.returncode == 1 and "netflowd" in output[1], output
