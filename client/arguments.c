@@ -328,6 +328,8 @@ static bool check_together(const struct arguments *arguments) {
                 (void) fail("--format is for monitor, without --json");
         else if (arguments->csv && !answers)
                 (void) fail("%s has no --csv", verb);
+        else if (arguments->csv && arguments->watch > 0 && arguments->verb->run == verb_show)
+                (void) fail("show --csv has the last seconds already: it has no --watch");
         else if (arguments->watch > 0 && !answers)
                 (void) fail("%s has no --watch", verb);
         else

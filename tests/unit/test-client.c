@@ -66,7 +66,7 @@ static void test_arguments(void **state) {
                 "nonsense",  "show",       "show x",     "show 0",          "rank extra",
                 "--limit x", "--limit -1", "--recent 0", "--recent 301",    "--recent=",
                 "--watch=0", "--nonsense", "show 1 2",   "show 4294967296",
-                "--json --csv", "--format waybar", "monitor --format x", "monitor --json --format waybar", "monitor --csv", "start --csv", "stop --watch", "monitor --watch",
+                "--json --csv", "show 1 --csv --watch", "--format waybar", "monitor --format x", "monitor --json --format waybar", "monitor --csv", "start --csv", "stop --watch", "monitor --watch",
         };
         struct arguments arguments;
 
