@@ -208,11 +208,16 @@ def test_output_errors(build):
     """Nobody reads: a quiet end, by SIGPIPE unless that is ignored, also of what would have nothing to say for long.
     No room: one line."""
     with hosts(1) as (a,), daemon_on(a, build) as daemon:
-        for words in (["rank"], ["status", "--json"], ["rank", "--csv"], ["--help"], ["--watch"], ["monitor"],
-                      ["--watch", "100", "--json"]):
-            with client_of(daemon, *words) as process:
-                process.stdout.close()
+        reader, pipe = os.pipe()
+        os.close(reader)
+        for words in (["rank"], ["status", "--json"], ["rank", "--csv"], ["--help"], ["--watch"], ["monitor"]):
+            with client_of(daemon, *words, stdout=pipe) as process:
                 assert process.wait(60) == -signal.SIGPIPE and not process.stderr.read(), words
+        os.close(pipe)
+        with client_of(daemon, "--watch", "1000", "--json") as process:
+            assert json.loads(process.stdout.readline()) == []
+            process.stdout.close()
+            assert process.wait(60) == -signal.SIGPIPE and not process.stderr.read()
         result = run("sh", "-c", f"trap '' PIPE; {build}/netflowctl --help | true", env=daemon.environment)
         assert not result.stderr, result
         with open("/dev/full", "w", encoding="ascii") as full:
