@@ -62,7 +62,7 @@ support_objs := $(call objects,$(sort $(wildcard tests/support/*.c)))
 tool_tests  := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 fuzzers     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz-*.c)))
 
-.PHONY: all check run deps test-deps tests fuzzers install uninstall clean help introspection format
+.PHONY: all check soak run deps test-deps tests fuzzers install uninstall clean help introspection format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -72,6 +72,7 @@ help:
 	@echo 'make                 build netflowd and netflowctl into $(BUILD)/'
 	@echo 'make run             (root) install what is needed, build, show the rank of this machine'
 	@echo 'make check           (root) install what the tests need, build with gcc and clang, pass all tests'
+	@echo 'make soak            (root) half an hour of everything coming and going; SECONDS= for less'
 	@echo 'make tests           build the unit tests;  $(BUILD)/tests/unit/test-… runs one'
 	@echo 'make fuzzers         build the fuzzers (CC=clang)'
 	@echo 'make install         into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX);  make uninstall takes it out again'
@@ -181,6 +182,10 @@ run: deps
 
 check: test-deps
 	@tests/check $(MAKE) $(BUILD)
+
+# Everything coming and going for half an hour, as root.
+soak: all
+	@NETFLOWD_SOAK_SECONDS=$(or $(SECONDS),1800) tests/e2e/test_soak.py $(BUILD)
 
 introspection: $(BUILD)/netflowd
 	$(BUILD)/netflowd --bus-introspect > dbus/org.netflowd1.Manager.xml.new

@@ -257,6 +257,26 @@ def daemon_on(host, build, *options, config="/dev/null"):
                 process.wait()
 
 
+@contextlib.contextmanager
+def daemon_with_bpf(build, backend="bpf"):
+    """A netflowd outside of all test hosts."""
+    with private_bus() as bus:
+        process = subprocess.Popen([f"{build}/netflowd", "--config", "/dev/null", "--backend", backend], text=True,
+                                   stderr=subprocess.PIPE,
+                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
+        daemon = Daemon(build, bus, process)
+        try:
+            until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
+            assert process.poll() is None, process.stderr.read()
+            yield daemon
+            daemon.stop()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            process.stderr.close()
+
+
 def has_owner(daemon):
     return "b true" in daemon.busctl("call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
                                      "NameHasOwner", "s", NAME)

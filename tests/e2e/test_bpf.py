@@ -17,31 +17,11 @@ import subprocess
 import sys
 import tempfile
 
-from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Daemon, assert_balanced, devices, has_owner, hosts, join, main,
-                     Host, private_bus, sh, traffic, until)
+from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Daemon, Host, assert_balanced, daemon_with_bpf, devices,
+                     has_owner, hosts, join, main, private_bus, sh, traffic, until)
 
 V4, V6 = ("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")
 WAYS = ("in", "out")
-
-
-@contextlib.contextmanager
-def daemon_with_bpf(build, backend="bpf"):
-    """A netflowd outside of all test hosts."""
-    with private_bus() as bus:
-        process = subprocess.Popen([f"{build}/netflowd", "--config", "/dev/null", "--backend", backend], text=True,
-                                   stderr=subprocess.PIPE,
-                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
-        daemon = Daemon(build, bus, process)
-        try:
-            until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
-            assert process.poll() is None, process.stderr.read()
-            yield daemon
-            daemon.stop()
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            process.stderr.close()
 
 
 # The last FIN of a connection that was closed on this side first, where only TIME_WAIT is left of its socket: there is
