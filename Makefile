@@ -76,7 +76,7 @@ help:
 	@echo 'make tests           build the unit tests;  $(BUILD)/tests/unit/test-… runs one'
 	@echo 'make fuzzers         build the fuzzers (CC=clang)'
 	@echo 'make install         into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX);  make uninstall takes it out again'
-	@echo 'make introspection   write dbus/org.netflowd1.Manager.xml and the page's anew from the vtable'
+	@echo 'make introspection   write the interface anew from the vtable: the XML and the page'
 	@echo 'make clean           remove $(BUILD)/'
 	@echo 'Settings: BUILD= CC= BPF=0 CFLAGS= SANITIZE=address,undefined WERROR=1 DESTDIR= PREFIX='
 
