@@ -3,8 +3,9 @@
 
 #include <errno.h>
 
-/* Calls that may wait for their turn. */
-#define MAX_WAITING 256u
+/* Calls that may wait for their turn, of all users and of one. */
+#define MAX_WAITING        1024u
+#define MAX_WAITING_OF_ONE 64u
 
 struct waiting {
         struct waiting *next;
@@ -91,6 +92,14 @@ void answers_free(struct answers *answers) {
         free(answers);
 }
 
+static bool waits_too_much(const struct answers *answers, uid_t uid) {
+        uint32_t n = 0;
+
+        for (const struct waiting *waiting = answers->first; waiting; waiting = waiting->next)
+                n += waiting->caller.uid == uid;
+        return n >= MAX_WAITING_OF_ONE || answers->n_waiting >= MAX_WAITING;
+}
+
 int answers_make(struct answers *answers, sd_bus_message *call, const struct caller *caller,
                  caller_handler handler, void *userdata, sd_bus_error *ret_error) {
         struct waiting *waiting;
@@ -98,7 +107,7 @@ int answers_make(struct answers *answers, sd_bus_message *call, const struct cal
 
         if (!answers->first && has_left(answers))
                 return handler(call, caller, userdata, ret_error);
-        if (answers->n_waiting >= MAX_WAITING)
+        if (waits_too_much(answers, caller->uid))
                 return sd_bus_error_set(ret_error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many calls are waiting; try again");
         r = sd_event_source_set_enabled(answers->source, SD_EVENT_ON);

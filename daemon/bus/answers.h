@@ -16,7 +16,7 @@ void answers_free(struct answers *answers);
 DEFINE_CLEANUP(struct answers *, answers_free)
 
 /* Calls handler, at once or when its turn comes; then an error is replied by this module. How many calls may
- * wait at a time is bounded; one more is refused with LimitsExceeded. Returns as a D-Bus method handler
+ * wait at a time is bounded, for all and for each user; one more is refused with LimitsExceeded. Returns as a D-Bus method handler
  * does. */
 int answers_make(struct answers *answers, sd_bus_message *call, const struct caller *caller,
                  caller_handler handler, void *userdata, sd_bus_error *ret_error);

@@ -8,8 +8,10 @@
 #include "dbus/org.netflowd1.h"
 #include "util/clock.h"
 
-/* Calls that may wait for an answer about who made them. */
-#define MAX_ASKED 256u
+/* Calls that may wait for an answer about who made them, of all and of one: who is known by name only is one
+ * connection, else one user. A bus has a limit to the connections of a user, too. */
+#define MAX_ASKED        1024u
+#define MAX_ASKED_OF_ONE 64u
 
 /* Answers remembered. A unique name is never given again while a bus runs (D-Bus specification, "Message Bus
  * Names"), so they stay true. */
@@ -21,6 +23,8 @@
 /* polkit answers in milliseconds, unless somebody has to find their password. */
 #define DECIDE_USEC      (5 * USEC_PER_SEC)
 #define INTERACTIVE_USEC (300 * USEC_PER_SEC)
+
+#define UNKNOWN_UID ((uid_t) -1)
 
 /* polkit's AllowUserInteraction */
 #define POLKIT_INTERACTIVE 1u
@@ -81,12 +85,23 @@ void callers_free(struct callers *callers) {
         free(callers);
 }
 
+static bool asks_too_much(const struct callers *callers, const char *sender, const struct caller *caller) {
+        uint32_t n = 0;
+
+        for (const struct question *question = callers->asked; question; question = question->next)
+                if (question->caller.uid == caller->uid &&
+                    (caller->uid != UNKNOWN_UID ||
+                     strcmp(sd_bus_message_get_sender(question->message), sender) == 0))
+                        n++;
+        return n >= MAX_ASKED_OF_ONE || callers->n_asked >= MAX_ASKED;
+}
+
 static int question_new(struct callers *callers, sd_bus_message *message, const struct caller *caller,
                         caller_handler handler, void *userdata, sd_bus_error *ret_error,
                         struct question **ret_question) {
         struct question *question;
 
-        if (callers->n_asked >= MAX_ASKED)
+        if (asks_too_much(callers, sd_bus_message_get_sender(message), caller))
                 return sd_bus_error_set(ret_error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many calls are waiting; try again");
         question = calloc(1, sizeof(*question));
@@ -160,7 +175,7 @@ static int on_uid(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error
 
 static int ask_bus(struct callers *callers, sd_bus_message *message, caller_handler handler, void *userdata,
                    sd_bus_error *ret_error) {
-        const struct caller nobody = {.uid = (uid_t) -1};
+        const struct caller nobody = {.uid = UNKNOWN_UID};
         struct question *question;
         int r;
 

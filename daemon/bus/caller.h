@@ -27,7 +27,7 @@ typedef int (*caller_handler)(sd_bus_message *message, const struct caller *call
 
 /* Calls handler with the sender: at once where it is known, else when the bus has told who it is; then an
  * error is replied by this module. To be returned from a method handler. How many calls may wait at a time
- * is bounded; one more is refused with LimitsExceeded. */
+ * is bounded, for all and for each caller; one more is refused with LimitsExceeded. */
 int callers_ask(struct callers *callers, sd_bus_message *message, caller_handler handler, void *userdata,
                 sd_bus_error *ret_error);
 

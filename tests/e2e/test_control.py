@@ -262,6 +262,50 @@ def test_polkit_hangs(build):
             assert '"exe"' not in waiting.communicate(timeout=DEADLINE)[0] and waiting.returncode == 0
 
 
+# Calls as it is told, all at once, and lets the user be asked; tells when as many were refused as it was told.
+MANY = """
+import sys
+from gi.repository import Gio, GLib
+bus = Gio.DBusConnection.new_for_address_sync(sys.argv[1], Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT |
+                                              Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION, None, None)
+refused = 0
+def on_reply(bus, result):
+    global refused
+    name = bus.send_message_with_reply_finish(result).get_error_name()
+    assert name == "org.freedesktop.DBus.Error.LimitsExceeded", name
+    refused += 1
+    if refused == int(sys.argv[2]):
+        print("refused", flush=True)
+for _ in range(int(sys.argv[3])):
+    call = Gio.DBusMessage.new_method_call("org.netflowd1", "/org/netflowd1", "org.netflowd1.Manager", "StopCapture")
+    call.set_flags(Gio.DBusMessageFlags.ALLOW_INTERACTIVE_AUTHORIZATION)
+    bus.send_message_with_reply(call, Gio.DBusSendMessageFlags.NONE, 600000, None, on_reply)
+bus.flush_sync()
+print("sent", flush=True)
+GLib.MainLoop().run()
+"""
+
+
+def test_quota_of_a_user(build):
+    """Who has many calls waiting is told to wait, on however many connections; another user is not."""
+    with busy(build) as (daemon, _), polkit(daemon, "silence"), contextlib.ExitStack() as stack:
+        def many(uid, count, wanted):
+            process = subprocess.Popen(
+                ["setpriv", f"--reuid={uid}", "--clear-groups", sys.executable, "-c", MANY, daemon.address, str(wanted),
+                 str(count)], text=True, stdout=subprocess.PIPE)
+            stack.callback(process.kill)
+            return process
+
+        assert read_until(many(65534, 200, 136).stdout, "refused")
+        assert read_until(many(65534, 20, 20).stdout, "refused")
+        other = many(1, 30, 1)
+        assert other.stdout.readline() == "sent\n"
+        rank = ["setpriv", "--reuid=1", "--clear-groups", f"{build}/netflowctl", "rank"]
+        assert subprocess.run(rank, env=daemon.environment, check=True, stdout=subprocess.PIPE).stdout
+        assert len(daemon.rank()) == 2 and daemon.status()["Capturing"]
+        assert not select.select([other.stdout], [], [], 0)[0], other.stdout.readline()
+
+
 def test_bus_restarts(build):
     """The daemon comes back to a bus that went away, with its books."""
     with busy(build) as (daemon, client):
@@ -273,5 +317,5 @@ def test_bus_restarts(build):
         assert "lost the connection to the bus" in said[0] and "connected to the bus again" in said[1], said
 
 
-main([test_stop_and_start, test_timeout, test_filter, test_many_times, test_options_refused, test_flows, test_without_polkit, test_polkit_grants,
-      test_polkit_would_ask, test_polkit_says_no, test_polkit_hangs, test_bus_restarts])
+main([test_stop_and_start, test_timeout, test_filter, test_many_times, test_options_refused, test_flows,
+      test_without_polkit, test_polkit_grants, test_polkit_would_ask, test_polkit_says_no, test_polkit_hangs, test_quota_of_a_user, test_bus_restarts])
