@@ -128,7 +128,7 @@ static bool has_begun(const struct process *process, uint64_t now) {
 
 static bool has_ended(const struct process *process, uint64_t now) {
         return process_exited(process) && !process->exit_announced && process->id.pid != 0 &&
-               process->exited_usec + SETTLED_USEC <= now;
+               now - process->exited_usec >= SETTLED_USEC; /* also where the clock was set back since */
 }
 
 /* Appends an aa{sv} of those that are `wanted`, at most CHANGES_MAX; returns how many there were in all. */

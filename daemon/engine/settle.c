@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/engine_internal.h"
+#include "owner/process_reader.h"
 #include "util/clock.h"
 
 /* How long a flow may wait for its owner: for accept(2), for a scan of /proc. */
@@ -70,10 +71,11 @@ static bool wait_on(struct engine *engine, struct flow *flow, uint64_t now_usec,
         return true;
 }
 
-/* Could this process have had the flow's first unsettled packet? */
+/* Could this process have had the flow's first unsettled packet? By the clock as it is now, which the packets are
+ * stamped with: it may have been set since the process was first seen. */
 static bool started_in_time(const struct process *process, const struct flow *flow) {
         return process->info.start_time_usec == 0 ||
-               process->info.start_time_usec <= flow->pending.since_usec + START_SLACK_USEC;
+               process_start_time_usec(&process->id) <= flow->pending.since_usec + START_SLACK_USEC;
 }
 
 /* Is what is pending perhaps not the owner's that has now been found? A connection is one socket's from its
@@ -85,11 +87,17 @@ static bool had_others(const struct flow *flow) {
 }
 
 /* The kernel was asked about now, and the packets are from a moment ago: if the tuple has changed hands
- * since, the SYN that did it is still to be read, or the word that a UDP socket was closed. Only when
- * neither has come is what is pending the owner's. */
+ * since, the SYN that did it is still to be read, or the word that a UDP socket was closed. Only when neither has
+ * come is what is pending the owner's. Where the word is there already, what comes from now on does not wait for it
+ * with what came before. */
 static void wait_for_others(struct engine *engine, struct flow *flow) {
+        const struct owner_question question = question_about(flow);
+
         flow->state = FLOW_FOUND;
-        flow_table_touch(engine->books->flows, flow);
+        if (owner_lookup_contested(engine->owners, &question, flow->cookie))
+                settle_unattributed(engine, flow, UNATTRIBUTED_SHARED);
+        else
+                flow_table_touch(engine->books->flows, flow);
 }
 
 static void found(struct engine *engine, struct flow *flow, const struct owner *owner) {

@@ -18,12 +18,12 @@ int closed_sockets_new(struct closed_sockets **ret_closed);
 void closed_sockets_free(struct closed_sockets *closed);
 DEFINE_CLEANUP(struct closed_sockets *, closed_sockets_free)
 
-/* Reads what was closed since the last call, which counts as closed at now_usec (CLOCK_REALTIME). Returns 0,
+/* Reads what was closed since the last call, which counts as closed at now_usec (CLOCK_MONOTONIC). Returns 0,
  * or -ENOBUFS when some of it was lost: every port may have been closed then. After another negative errno,
  * too. */
 int closed_sockets_update(struct closed_sockets *closed, uint64_t now_usec);
 
 /* Was a UDP socket on this local port, other than the one with this cookie, closed at since_usec
- * (CLOCK_REALTIME) or later? Also true where that is not known. */
+ * (CLOCK_MONOTONIC) or later? Also true where that is not known. */
 bool closed_sockets_since(const struct closed_sockets *closed, uint16_t port, uint64_t cookie,
                           uint64_t since_usec);

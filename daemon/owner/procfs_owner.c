@@ -279,15 +279,16 @@ static int procfs_confirm(void *state, const struct owner_question *question, co
 static void procfs_update(void *state) {
         struct procfs_owner *owner = state;
 
-        if (closed_sockets_update(owner->closed, clock_usec(CLOCK_REALTIME)) < 0)
+        if (closed_sockets_update(owner->closed, clock_usec(CLOCK_MONOTONIC)) < 0)
                 owner->stats.netlink_errors++;
 }
 
 static bool procfs_contested(const void *state, const struct owner_question *question, uint64_t cookie) {
         const struct procfs_owner *owner = state;
+        uint64_t offset = clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_MONOTONIC);
 
         return question->key->protocol == IPPROTO_UDP &&
-               closed_sockets_since(owner->closed, question->key->local_port, cookie, question->since_usec);
+               closed_sockets_since(owner->closed, question->key->local_port, cookie, question->since_usec - offset);
 }
 
 static void procfs_stats(const void *state, struct owner_stats *ret_stats) {

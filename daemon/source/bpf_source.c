@@ -25,6 +25,9 @@
 /* Behind the end of a second: the kernel's coarse clock, which the programs go by, ticks every 1 to 10 ms. */
 #define READ_DELAY_USEC (20 * USEC_PER_MSEC)
 
+/* A clock that is slewed or read a moment apart is nearer than that to where it was; one that was set is not. */
+#define CLOCK_SET_USEC (500 * USEC_PER_MSEC)
+
 /* Entries taken out of the kernel's table per read, at about 1 µs each. */
 #define EXPIRED_MAX 4096u
 
@@ -136,10 +139,19 @@ static int bpf_source_fd(const void *state) {
         return source->timer;
 }
 
+/* When the boundary is, by the clock as it is now: the end of a second, unless it was set since. */
+static uint64_t boundary_usec(const struct bpf_source *source) {
+        uint64_t planned_usec = source->boundary_second * USEC_PER_SEC, offset_usec, usec;
+
+        offset_usec = clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_MONOTONIC);
+        usec = source->boundary_nsec / NSEC_PER_USEC + offset_usec;
+        return MAX(usec, planned_usec) - MIN(usec, planned_usec) < CLOCK_SET_USEC ? planned_usec : usec;
+}
+
 /* The stamps of what either bank has more than at the last read. */
 static void stamp(const struct bpf_source *source, uint64_t ret_time_usec[2]) {
         uint64_t now_nsec = clock_usec(CLOCK_MONOTONIC) * NSEC_PER_USEC;
-        uint64_t before_usec = source->boundary_second * USEC_PER_SEC - 1, after_usec;
+        uint64_t before_usec = boundary_usec(source) - 1, after_usec;
 
         after_usec = MAX(before_usec + 1, clock_usec(CLOCK_REALTIME));
         if (now_nsec < source->boundary_nsec) { /* in between: all that is new is of the second under way */

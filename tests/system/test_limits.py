@@ -19,7 +19,7 @@ import vm
 sys.path.insert(0, str(image.ROOT / "tests/e2e"))
 
 from harness import (  # pylint: disable=wrong-import-position
-    INTERFACE, NAME, OBJECT, Daemon, Host, assert_balanced, hosts, join, main, quiet, sh, until)
+    INTERFACE, NAME, OBJECT, Daemon, Host, assert_balanced, hosts, join, main, quiet, sh, traffic, until)
 
 SERVICE = "netflowd.service"
 GROUP = pathlib.Path("/sys/fs/cgroup/system.slice", SERVICE)
@@ -204,6 +204,30 @@ def test_bpf(_build):
             raise AssertionError(f"{got}, but it was {truth}") from error
 
 
+def test_clock(_build):
+    """The clock is set, forwards and back, by a script or by who has no idea: nobody loses a byte of their total, what is
+    new is in the seconds that it is in by then, and for whom it is does not depend on when they started."""
+    for backend in ("pcap", "bpf"):
+        with machine() as (here, other), service(backend=backend) as daemon, traffic(other) as server, \
+                traffic(here) as client:
+            server.tell("udp", "s", "0.0.0.0", 7000)
+            client.tell("udp", "old", "0.0.0.0", 0)
+            moved = 0
+            for seconds in (7200, -10000):
+                here.sh(f"date -s @$(($(date +%s) + {seconds})) >/dev/null")
+                for name in ("old", f"new{seconds}"):
+                    if name != "old":
+                        client.tell("udp", name, "0.0.0.0", 0)
+                    client.tell("send", name, "10.9.0.2", 7000, 20, 1000)
+                    moved += 20 * 1028
+                until(lambda: (row := daemon.row(client.pid)) and row["total"]["out"] == moved and row,
+                            f"{moved} bytes after {seconds} s, and not {daemon.row(client.pid)}, {daemon.ledger()}")
+                until(lambda: sum(row["traffic_stats"]["out"] for row in daemon.rank(recent=60)
+                                  if row.get("pid") == client.pid) >= 40 * 1028, "them in the window")
+            if backend == "pcap":
+                assert_balanced(daemon, daemon.settled())
+
+
 def test_cpu_quota(build):
     """20 k packets a second, half of them of new flows each, with a tenth of a processor. Counting goes on and owners
     are asked for less often, which the ledger, `status` and the journal say."""
@@ -293,5 +317,5 @@ def test_full_rows(build):
 
 
 vm.run_cases_inside(__file__)
-main([test_install, test_owners, test_bpf, test_cpu_quota, test_set_property, test_memory_max, test_one_shot_processes,
-      test_full_rows])
+main([test_install, test_owners, test_bpf, test_clock, test_cpu_quota, test_set_property, test_memory_max,
+      test_one_shot_processes, test_full_rows])
