@@ -21,6 +21,7 @@ LINK_HEADER = {"v0": 14, "lo": 0}  # bytes of each packet that the interface cou
 TUNNEL = str(pathlib.Path(__file__).resolve().parent / "tunnel.py")
 TRAFFIC = str(pathlib.Path(__file__).resolve().parent / "traffic.py")
 DEADLINE = 60  # for what happens within moments, or never
+FEWER = "NETFLOWD_TEST_FEWER" in os.environ  # what is done many times is done less often
 
 BUS_CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">

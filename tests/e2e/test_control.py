@@ -9,7 +9,7 @@ import select
 import subprocess
 import sys
 
-from harness import (DEADLINE, INTERFACE, NAME, OBJECT, assert_balanced, busy, daemon_on, hosts, main, move, read_until,
+from harness import (DEADLINE, FEWER, INTERFACE, NAME, OBJECT, assert_balanced, busy, daemon_on, hosts, main, move, read_until,
                      traffic, until)
 
 NOBODY = ["setpriv", "--reuid=65534", "--clear-groups"]
@@ -136,7 +136,7 @@ for n in range(int(sys.argv[2])):
         print(n, flush=True)
         sys.stdin.readline()
 """
-        count = int(os.environ.get("NETFLOWD_TEST_TIMES", "100" if "sanitize" in build else "250"))
+        count = int(os.environ.get("NETFLOWD_TEST_TIMES", "100" if FEWER else "250"))
         with subprocess.Popen([sys.executable, "-c", CALLER + script, daemon.address, str(count)], text=True,
                               stdout=subprocess.PIPE, stdin=subprocess.PIPE) as caller:
             seen = []
