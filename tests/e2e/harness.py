@@ -35,7 +35,7 @@ def sh(command, **options):
                           **options).stdout
 
 
-def until(condition, what, deadline=DEADLINE):
+def until(condition, what, deadline=DEADLINE, pause=0.05):
     """Looks again and again, a moment apart; returns what the condition came to."""
     end = time.monotonic() + deadline
     while True:
@@ -43,7 +43,7 @@ def until(condition, what, deadline=DEADLINE):
         if result:
             return result
         assert time.monotonic() < end, f"in {deadline} s it did not come to {what}"
-        select.select([], [], [], 0.05)
+        select.select([], [], [], pause)
 
 
 class Host:
@@ -205,17 +205,18 @@ class Daemon:
 
     def settled(self):
         """The ledger once nothing moves any more: all that was sent is read and no flow waits for its owner."""
-        previous = None
+        previous, since = None, 0
 
         def still():
-            nonlocal previous
-            ledger, before = self.ledger(), previous
-            previous = ledger
-            # three drains apart, so that a block of the ring that is still open is in
-            select.select([], [], [], 0.4)
-            return ledger == before and ledger["unattributed-pending"] == 0 and ledger
+            nonlocal previous, since
+            before, previous = previous, self.ledger()
+            ledger = previous
+            if ledger != before or ledger["unattributed-pending"] != 0:
+                since = time.monotonic()
+            # four drains long, so that a block of the ring that is still open is in, and a late acknowledgement
+            return time.monotonic() - since > 0.4 and ledger
 
-        return until(still, "a ledger at rest")
+        return until(still, "a ledger at rest", pause=0.1)
 
     def busctl(self, *words, **options):
         return sh(["busctl", f"--address={self.address}", *words], **options)
