@@ -7,6 +7,7 @@ usage: run.py [--label LABEL] [--only KIND] [--match PATTERN] BUILD [PATTERN…]
 KIND is unit, static, fuzz, e2e or system; a PATTERN picks tests by a part of their name. With CI=true nothing may be skipped."""
 
 import argparse
+import collections
 import concurrent.futures
 import os
 import pathlib
@@ -20,97 +21,164 @@ TESTS = pathlib.Path(__file__).resolve().parent
 ROOT = TESTS.parent
 HANG_SECONDS = 600  # a test that takes this long never ends
 
-# Most tests wait most of the time, and two run at a time. A virtual machine has one of the two places, one after the
-# other; what counts as fast as it goes, or all of this machine, runs alone at the end.
+# Most tests wait most of the time: so many run at a time. A virtual machine has a place of its own, in which one comes
+# after the other. At the end, what moves much at a given rate runs by twos, and what moves as much as it can by itself;
+# such cases say so (harness.paired, harness.alone).
+PLACES = 2 * len(os.sched_getaffinity(0))
 MACHINES = {"test_limits.py", "test_bpf_kernel.py"}
-ALONE = {"test_traffic.py", "test_bpf.py"}
+VERDICTS = ("PASS", "FAIL", "SKIP")
+
+# place: "light", "machine", "paired" or "alone"
+Test = collections.namedtuple("Test", "kind name command runner place")
 
 
 class Totals:
-    def __init__(self, label):
-        self.label, self.counts = label, {"PASS": 0, "FAIL": 0, "SKIP": 0}
+    """What has been told, of all builds."""
+
+    def __init__(self):
+        self.counts = dict.fromkeys(VERDICTS, 0)
+        self.failures = []
         self.lock = threading.Lock()
 
-    def tell(self, verdicts, text):
+    def tell(self, verdict, text):
         with self.lock:
-            for verdict in verdicts:
-                self.counts[verdict] += 1
+            self.counts[verdict] += 1
+            if verdict == "FAIL":
+                self.failures.append(text)
             print(text, flush=True)
 
-    def add(self, verdict, name, seconds, output=""):
+    def conclude(self):
+        """What failed once more, where a reader looks first, and the counts; gives the exit status."""
+        passed, failed, skipped = (self.counts[verdict] for verdict in VERDICTS)
+        if self.failures:
+            print("\n".join(["", f"--- {failed} failed:", *self.failures]))
+        print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+        strict = os.environ.get("CI") == "true"
+        return 1 if failed or not passed or (strict and skipped) else 0
+
+
+class Build:
+    """Runs the tests of one build, with a label that tells them from those of another."""
+
+    def __init__(self, totals, folder, label="", environment=None):
+        self.totals, self.folder, self.label = totals, str(folder), f"{label}/" if label else ""
+        self.environment = {**os.environ, "ASAN_OPTIONS": "exitcode=99:detect_leaks=1", "NETFLOWD_TESTS": str(TESTS),
+                            "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99", **(environment or {})}
+
+    def run(self, command):
+        """Exit status and output; all that it started is ended with it."""
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   errors="replace", start_new_session=True, stdin=subprocess.DEVNULL,
+                                   env=self.environment)
+        try:
+            output = process.communicate(timeout=HANG_SECONDS)[0]
+            return process.returncode, output
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return 1, process.communicate()[0] + f"\nstill running after {HANG_SECONDS} s"
+
+    def tell(self, verdict, name, seconds, output=""):
         text = f"{verdict} {self.label}{name} {seconds:.1f} s"
         if output and verdict != "PASS":
             text += "\n    " + output.rstrip().replace("\n", "\n    ")
-        self.tell([verdict], text)
+        self.totals.tell(verdict, text)
+
+    def run_one(self, test):
+        begin = time.monotonic()
+        status, output = self.run(test.command)
+        skipped = [line for line in output.splitlines() if line.startswith("skipped:") or "skipped: needs" in line]
+        verdict = "FAIL" if status != 0 else "SKIP" if skipped else "PASS"
+        self.tell(verdict, test.name, time.monotonic() - begin, output if verdict == "FAIL" else "\n".join(skipped))
+
+    def run_cases(self, test):
+        """A file of end-to-end cases says PASS, FAIL or SKIP for each itself, and below it what there is to say."""
+        begin = time.monotonic()
+        status, output = self.run(test.command)
+        told, stray = [], []
+        for line in output.splitlines():
+            verdict, _, rest = line.partition(" ")
+            if verdict in VERDICTS:
+                told.append((verdict, [f"{verdict} {self.label}{test.name.partition(':')[0]}:{rest}"]))
+            else:
+                (told[-1][1] if told else stray).append("    " + line)
+        for verdict, lines in told:
+            self.totals.tell(verdict, "\n".join(lines))
+        if not told or (status != 0) != any(verdict == "FAIL" for verdict, _ in told):
+            self.tell("FAIL", test.name, time.monotonic() - begin,
+                      "\n".join([f"exit status {status} after {len(told)} cases", *stray]))
+
+    def cases_of(self, path):
+        """Of a file of end-to-end cases each is a test, which finds its own place."""
+        status, output = self.run([str(path), "--list"])
+        lines = output.split("\n")[:-1] if status == 0 else []
+        if not lines:  # as a test that fails for the same reason
+            yield Test("e2e", path.name, [str(path), self.folder], Build.run_cases, "light")
+        for name, *place in map(str.split, lines):
+            yield Test("e2e", f"{path.name}:{name}", [str(path), self.folder, name], Build.run_cases, *(place or ["light"]))
+
+    def tests(self):
+        def programs(kind):
+            for path in sorted(pathlib.Path(self.folder, "tests", kind).iterdir()
+                               if pathlib.Path(self.folder, "tests", kind).is_dir() else ()):
+                if os.access(path, os.X_OK) and not path.suffix and path.is_file():
+                    yield path
+
+        def static(name, *command):
+            return Test("static", name, list(command), Build.run_one, "light")
+
+        for path in programs("unit"):
+            yield Test("unit", path.name, [str(path)], Build.run_one, "light")
+        yield static("golden", str(TESTS / "golden/check.py"), self.folder)
+        yield static("layers", str(TESTS / "layers.py"), self.folder)
+        yield static("introspection", "sh", "-c",
+                     f"{self.folder}/netflowd --bus-introspect | diff dbus/org.netflowd1.Manager.xml -")
+        yield static("manual", str(TESTS / "manual.py"), self.folder)
+        for path in programs("fuzz"):
+            yield Test("fuzz", path.name, [str(TESTS / "fuzz/replay"), str(path)], Build.run_one, "light")
+        for path in sorted(TESTS.glob("e2e/test_*.py")):
+            yield from self.cases_of(path)
+        for path in sorted(TESTS.glob("system/test_*.py")):
+            yield Test("system", path.name, [str(path), self.folder], Build.run_cases,
+                       "machine" if path.name in MACHINES else "light")
+
+    def chosen(self, kinds, patterns):
+        return [test for test in self.tests() if (not kinds or test.kind in kinds) and
+                (not patterns or any(pattern in test.name for pattern in patterns))]
 
 
-def run(command):
-    """Exit status and output; all that it started is ended with it."""
-    environment = {**os.environ, "ASAN_OPTIONS": "exitcode=99:detect_leaks=1", "NETFLOWD_TESTS": str(TESTS),
-                   "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99"}
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               errors="replace", start_new_session=True, stdin=subprocess.DEVNULL, env=environment)
-    try:
-        output = process.communicate(timeout=HANG_SECONDS)[0]
-        return process.returncode, output
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        return 1, process.communicate()[0] + f"\nstill running after {HANG_SECONDS} s"
+class Schedule:
+    """Has the tests of one build after the other run as there are places; finish() waits for all."""
 
+    def __init__(self):
+        self.pools = {place: concurrent.futures.ThreadPoolExecutor(count)
+                      for place, count in (("light", PLACES), ("machine", 1), ("paired", 2), ("alone", 1))}
+        self.begun, self.at_the_end = [], {"paired": [], "alone": []}
 
-def run_one(totals, name, command):
-    begin = time.monotonic()
-    status, output = run(command)
-    skipped = [line for line in output.splitlines() if line.startswith("skipped:") or "skipped: needs" in line]
-    verdict = "FAIL" if status != 0 else "SKIP" if skipped else "PASS"
-    totals.add(verdict, name, time.monotonic() - begin, output if verdict == "FAIL" else "\n".join(skipped))
+    def add(self, build, tests):
+        for test in tests:
+            if test.place in self.at_the_end:
+                self.at_the_end[test.place].append((build, test))
+            else:
+                self.begin(build, test)
 
+    def begin(self, build, test):
+        self.begun.append(self.pools[test.place].submit(test.runner, build, test))
 
-def run_cases(totals, name, command):
-    """A file of end-to-end cases says PASS, FAIL or SKIP for each itself."""
-    status, output = run(command)
-    verdicts = [line for line in output.splitlines() if line.split(" ", 1)[0] in totals.counts]
-    totals.tell([line.split(" ", 1)[0] for line in verdicts],
-                "\n".join(f"{line.split(' ', 1)[0]} {totals.label}{name}:{line.split(' ', 1)[1]}"
-                          if line.split(" ", 1)[0] in totals.counts else "    " + line for line in output.splitlines()))
-    failed = any(line.startswith("FAIL") for line in verdicts)
-    if not verdicts or (status != 0) != failed:
-        totals.add("FAIL", name, 0, f"exit status {status} after {len(verdicts)} cases")
+    def await_all(self):
+        for one in self.begun:
+            one.result()
 
+    def cancel(self):
+        """What has begun ends, and nothing else begins."""
+        for pool in self.pools.values():
+            pool.shutdown(cancel_futures=True)
 
-def tests_of(build):
-    for path in sorted(pathlib.Path(build, "tests/unit").glob("test-*")):
-        if os.access(path, os.X_OK) and not path.suffix:
-            yield "unit", path.name, [str(path)], run_one
-    yield "static", "golden", [str(TESTS / "golden/check.py"), build], run_one
-    yield "static", "layers", [str(TESTS / "layers.py"), build], run_one
-    yield "static", "introspection", ["sh", "-c", f"{build}/netflowd --bus-introspect | "
-                                                  "diff dbus/org.netflowd1.Manager.xml -"], run_one
-    yield "static", "manual", [str(TESTS / "manual.py"), build], run_one
-    for path in sorted(pathlib.Path(build, "tests/fuzz").glob("fuzz-*")):
-        if os.access(path, os.X_OK) and not path.suffix:
-            yield "fuzz", path.name, [str(TESTS / "fuzz/replay"), str(path)], run_one
-    for kind in ("e2e", "system"):
-        for path in sorted(pathlib.Path(TESTS, kind).glob("test_*.py")):
-            yield kind, path.name, [str(path), build], run_cases
-
-
-def run_all(totals, tests):
-    places = concurrent.futures.ThreadPoolExecutor(2)
-
-    def run_machines():
-        for _, name, command, runner in tests:
-            if name in MACHINES:
-                runner(totals, name, command)
-
-    begun = [places.submit(run_machines)]
-    begun += [places.submit(runner, totals, name, command) for _, name, command, runner in tests
-              if name not in ALONE | MACHINES]
-    for one in begun:
-        one.result()
-    for _, name, command, runner in tests:
-        if name in ALONE:
-            runner(totals, name, command)
+    def finish(self):
+        self.await_all()
+        for tests in self.at_the_end.values():
+            for build, test in tests:
+                self.begin(build, test)
+            self.await_all()
 
 
 def main():
@@ -121,15 +189,12 @@ def main():
     parser.add_argument("build")
     parser.add_argument("pattern", nargs="*")
     options = parser.parse_args()
-    totals = Totals(f"{options.label}/" if options.label else "")
-    patterns = options.pattern + options.match
-    tests = [test for test in tests_of(options.build) if (not options.only or test[0] in options.only) and
-             (not patterns or any(pattern in test[1] for pattern in patterns))]
-    run_all(totals, tests)
-    counts = totals.counts
-    print(f"{counts['PASS']} passed, {counts['FAIL']} failed, {counts['SKIP']} skipped")
-    strict = os.environ.get("CI") == "true"
-    sys.exit(1 if counts["FAIL"] or not counts["PASS"] or (strict and counts["SKIP"]) else 0)
+    totals, schedule = Totals(), Schedule()
+    build = Build(totals, options.build, options.label)
+    schedule.add(build, build.chosen(options.only, options.pattern + options.match))
+    schedule.finish()
+    sys.exit(totals.conclude())
 
 
-main()
+if __name__ == "__main__":
+    main()

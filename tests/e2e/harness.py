@@ -387,8 +387,25 @@ def read_until(stream, pattern):
     raise AssertionError(f"it ended, and nothing like {pattern} came")
 
 
+def paired(case):
+    """Marks a case that moves much at a given rate: two run at a time, and nothing else."""
+    case.place = "paired"
+    return case
+
+
+def alone(case):
+    """Marks a case that takes all of this machine: no other test runs beside it."""
+    case.place = "alone"
+    return case
+
+
 def main(cases):
-    """Runs the cases named on the command line, or all. usage: test_x.py BUILD [CASE…]"""
+    """Runs the cases named on the command line, or all; or lists them, each with where it wants to run if it matters.
+    usage: test_x.py BUILD [CASE…] or test_x.py --list"""
+    if sys.argv[1:] == ["--list"]:
+        for case in cases:
+            print(case.__name__.removeprefix("test_"), getattr(case, "place", ""))
+        return
     build, failed = str(pathlib.Path(sys.argv[1]).resolve()), False
     for case in cases:
         name = case.__name__.removeprefix("test_")

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 
-from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Daemon, Host, assert_balanced, daemon_with_bpf, devices,
+from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Daemon, Host, alone, assert_balanced, daemon_with_bpf, devices,
                      has_owner, hosts, join, main, private_bus, sh, traffic, until)
 
 V4, V6 = ("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")
@@ -140,6 +140,7 @@ def test_one_shot_curl(build):
         assert_books(daemon)
 
 
+@alone
 def test_connections(build):
     """One process on either side, a thousand connections a second, each closed at once."""
     with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(a) as client, traffic(b) as server:
@@ -187,6 +188,7 @@ def share(daemon, pids, host):
         raise AssertionError(f"{totals(daemon, pids)} of {host.counters('v0')}, {daemon.ledger()}") from error
 
 
+@alone
 def test_wrk(build):
     """As fast as it goes, a connection for each request: the workers have it all, and their master, whose listening
     socket it is, nothing."""

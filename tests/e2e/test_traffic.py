@@ -8,7 +8,7 @@ import pathlib
 import subprocess
 import tempfile
 
-from harness import assert_balanced, daemon_on, hosts, main, until
+from harness import assert_balanced, daemon_on, hosts, main, paired, until
 
 SECONDS = int(os.environ.get("NETFLOWD_TEST_SECONDS", "10"))
 RATE = "200M"
@@ -44,22 +44,27 @@ def iperf3(build, address, *options):
             assert ledger["seen"] == counted["in"] + counted["out"], (ledger, counted)
             assert_close(daemon.row(process.pid), counted)
             assert_balanced(daemon, ledger)
-            notes.append(f"{100 * ledger['attributed'] / ledger['seen']:.3f} %")
+            lost = ", ".join(f"{key} {value}" for key, value in ledger.items() if value and key.startswith("unatt"))
+            notes.append(f"{100 * ledger['attributed'] / ledger['seen']:.3f} %{lost and f' ({lost})'}")
         return "attributed: client side {}, server side {}".format(*notes)
 
 
+@paired
 def test_iperf3_tcp_v4(build):
     return iperf3(build, "10.9.0.2")
 
 
+@paired
 def test_iperf3_tcp_v6(build):
     return iperf3(build, "fd09::2")
 
 
+@paired
 def test_iperf3_udp_v4(build):
     return iperf3(build, "10.9.0.2", "-u")
 
 
+@paired
 def test_iperf3_udp_v6(build):
     return iperf3(build, "fd09::2", "-u")
 

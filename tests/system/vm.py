@@ -54,7 +54,7 @@ def copy_tree(build, target):
 
     def others(folder, names):
         here = pathlib.Path(folder).relative_to(image.ROOT)
-        return [name for name in names if name == ".git" or
+        return [name for name in names if name in (".git", "__pycache__") or
                 ((image.ROOT / here / name / "settings").exists() and here / name not in (build, *build.parents))]
 
     shutil.copytree(image.ROOT, target, symlinks=True, ignore=others)
