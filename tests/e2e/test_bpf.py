@@ -125,12 +125,17 @@ def test_one_shot_curl(build):
     """A process for each request, over as it began: each has its bytes, and its name."""
     count = 300
     with daemon_with_bpf(build) as daemon, wire() as (a, b), nginx(b, 20000) as (master, *workers):
-        before = {row.get("pid") for row in daemon.rank() if row.get("name") == "curl"}
+        pids = set()  # there may be others of that name on this machine
         for i in range(0, count, 50):
-            a.sh("for i in $(seq 50); do "
-                 f"curl -s -o /dev/null http://{('10.9.0.2', '[fd09::2]')[i % 100 // 50]}/file; done")
-        until(lambda: sum(row.get("name") == "curl" for row in daemon.rank()) >= count + len(before), "all curls")
-        rows = [row for row in daemon.rank() if row.get("name") == "curl" and row.get("pid") not in before]
+            url = f"http://{('10.9.0.2', '[fd09::2]')[i % 100 // 50]}/file"
+            pids.update(map(int, a.sh("for i in $(seq 50); do "
+                                      f"sh -c 'echo $$; exec curl -s -o /dev/null {url}'; done").split()))
+
+        def curls():
+            return [row for row in daemon.rank() if row.get("pid") in pids and row.get("name") == "curl"]
+
+        until(lambda: len(curls()) >= count, "all curls")
+        rows = curls()
         assert_exactly(daemon, lambda: {tuple(row["pid"] for row in rows): moved(a), tuple(workers): moved(b),
                                 master: {"in": 0, "out": 0}})
         for row in rows:
@@ -159,15 +164,16 @@ def test_one_shot_udp(build):
     with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(b) as server:
         server.tell("udp", "s", "::", 7000)
         server.begin("answer", "s", count)
-        with a.start(["bash", "-c", f"for ((i = 0; i < {count}; i++)); do bash -c 'exec -a query bash -c \"exec "
+        with a.start(["bash", "-c", f"for ((i = 0; i < {count}; i++)); do bash -c 'echo $$; exec -a query bash -c \"exec "
                                     "3<>/dev/udp/10.9.0.2/7000; printf question >&3; head -c 8 <&3 >/dev/null\"'; done"],
-                     ) as shell:
-            assert shell.wait(60) == 0
+                     stdout=subprocess.PIPE) as shell:
+            pids = set(map(int, shell.communicate(timeout=60)[0].split()))
+            assert shell.returncode == 0
         server.answer()
         counted = moved(a)
         assert_exactly(daemon, lambda: {server.pid: moved(b)})
         rows = {row["pid"]: row["total"] for row in daemon.rank()
-                if row.get("name") == "bash" and (row["total"]["in"], row["total"]["out"]) == (36, 36)}
+                if row.get("pid") in pids and row.get("name") == "bash" and (row["total"]["in"], row["total"]["out"]) == (36, 36)}
         assert len(rows) == count, len(rows)
         assert counted == {"in": 36 * count, "out": 36 * count}, counted
         assert_books(daemon)
@@ -548,6 +554,7 @@ def test_falls_back(build):
         assert "CAP_BPF" in daemon.process.stderr.read()
 
 
+@alone
 def test_killed(build):
     """Whatever ends it, nothing of it stays in the kernel."""
     with private_bus() as bus:
@@ -563,6 +570,7 @@ def test_killed(build):
         until(lambda: not any(attached()[kind] & ids for kind, ids in own.items()), "nothing left")
 
 
+@alone
 def test_what_it_does_not_know(build):
     """Flows, remote ends and interfaces: it says so, and makes nothing up."""
     with daemon_with_bpf(build) as daemon, wire(1) as (a,), traffic(a) as client:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """All of the bytes where other tools show none, and never a byte to the wrong process."""
 
-from harness import assert_balanced, daemon_on, hosts, main, traffic, until
+from harness import alone, assert_balanced, daemon_on, hosts, main, traffic, until
 
 V4, V6 = ("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")
 
@@ -111,6 +111,7 @@ def set_next_pid(pid):
         file.write(str(pid - 1))
 
 
+@alone
 def test_pid_reuse(build):
     """Two processes of one pid, one after the other: two rows, each with its own bytes."""
     with hosts() as (a, b), daemon_on(a, build) as on_a, traffic(b) as server:
