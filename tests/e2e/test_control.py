@@ -127,7 +127,7 @@ def test_filter(build):
 
 def test_many_times(build):
     """Started and stopped, with traffic all the time: no descriptor, no memory, no balance is lost."""
-    with daemon_of(build) as (daemon, client, _):
+    with daemon_of(build, "--log-level", "err") as (daemon, client, _):
         script = """
 for n in range(int(sys.argv[2])):
     manager.StopCapture()
