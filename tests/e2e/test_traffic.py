@@ -15,11 +15,12 @@ RATE = "200M"
 TOLERANCE = 0.005
 
 
-def assert_close(row, counted):
+def assert_close(row, counted, ledger=None):
     """Within half a percent of the interface, in and out. A direction of a few acknowledgements counts in absolute
     terms: the control connection of iperf3 is its own as well, what its kernel sends after the end is not."""
     for way in ("in", "out"):
-        assert abs(row["total"][way] - counted[way]) <= max(TOLERANCE * counted[way], 2000), (way, row, counted)
+        assert abs(row["total"][way] - counted[way]) <= max(TOLERANCE * counted[way], 2000), \
+            (way, row["total"], counted, ledger)
 
 
 @contextlib.contextmanager
@@ -42,7 +43,7 @@ def iperf3(build, address, *options):
             status = daemon.status()
             assert status["PacketsDropped"] == 0, status
             assert ledger["seen"] == counted["in"] + counted["out"], (ledger, counted)
-            assert_close(daemon.row(process.pid), counted)
+            assert_close(daemon.row(process.pid), counted, ledger)
             assert_balanced(daemon, ledger)
             lost = ", ".join(f"{key} {value}" for key, value in ledger.items() if value and key.startswith("unatt"))
             notes.append(f"{100 * ledger['attributed'] / ledger['seen']:.3f} %{lost and f' ({lost})'}")
