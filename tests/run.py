@@ -114,26 +114,26 @@ class Build:
         if not lines:  # as a test that fails for the same reason
             yield Test("e2e", path.name, [str(path), self.folder], Build.run_cases, "light")
         for name, *place in map(str.split, lines):
-            yield Test("e2e", f"{path.name}:{name}", [str(path), self.folder, name], Build.run_cases, *(place or ["light"]))
+            yield Test("e2e", f"{path.name}:{name}", [str(path), self.folder, name], Build.run_cases,
+                       *(place or ["light"]))
 
     def tests(self):
-        def programs(kind):
-            for path in sorted(pathlib.Path(self.folder, "tests", kind).iterdir()
-                               if pathlib.Path(self.folder, "tests", kind).is_dir() else ()):
-                if os.access(path, os.X_OK) and not path.suffix and path.is_file():
+        def programs(pattern):
+            for path in sorted(pathlib.Path(self.folder).glob(pattern)):
+                if os.access(path, os.X_OK) and not path.suffix:
                     yield path
 
         def static(name, *command):
             return Test("static", name, list(command), Build.run_one, "light")
 
-        for path in programs("unit"):
+        for path in programs("tests/unit/test-*"):
             yield Test("unit", path.name, [str(path)], Build.run_one, "light")
         yield static("golden", str(TESTS / "golden/check.py"), self.folder)
         yield static("layers", str(TESTS / "layers.py"), self.folder)
         yield static("introspection", "sh", "-c",
                      f"{self.folder}/netflowd --bus-introspect | diff dbus/org.netflowd1.Manager.xml -")
         yield static("manual", str(TESTS / "manual.py"), self.folder)
-        for path in programs("fuzz"):
+        for path in programs("tests/fuzz/fuzz-*"):
             yield Test("fuzz", path.name, [str(TESTS / "fuzz/replay"), str(path)], Build.run_one, "light")
         for path in sorted(TESTS.glob("e2e/test_*.py")):
             yield from self.cases_of(path)

@@ -173,7 +173,8 @@ def test_one_shot_udp(build):
         counted = moved(a)
         assert_exactly(daemon, lambda: {server.pid: moved(b)})
         rows = {row["pid"]: row["total"] for row in daemon.rank()
-                if row.get("pid") in pids and row.get("name") == "bash" and (row["total"]["in"], row["total"]["out"]) == (36, 36)}
+                if row.get("pid") in pids and row.get("name") == "bash" and
+                (row["total"]["in"], row["total"]["out"]) == (36, 36)}
         assert len(rows) == count, len(rows)
         assert counted == {"in": 36 * count, "out": 36 * count}, counted
         assert_books(daemon)

@@ -9,8 +9,8 @@ import select
 import subprocess
 import sys
 
-from harness import (DEADLINE, FEWER, INTERFACE, NAME, OBJECT, assert_balanced, busy, daemon_on, hosts, main, move, read_until,
-                     traffic, until)
+from harness import (DEADLINE, FEWER, INTERFACE, NAME, OBJECT, assert_balanced, busy, daemon_on, hosts, main, move,
+                     read_until, traffic, until)
 
 NOBODY = ["setpriv", "--reuid=65534", "--clear-groups"]
 

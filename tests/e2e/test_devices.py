@@ -12,8 +12,8 @@ import signal
 import subprocess
 import tempfile
 
-from harness import (DEADLINE, FEWER, INTERFACE, NAME, OBJECT, assert_balanced, attach, choice, daemon_on, devices, hosts,
-                     join_at, main, streamed, total, tunnels, until, until_state)
+from harness import (DEADLINE, FEWER, INTERFACE, NAME, OBJECT, assert_balanced, attach, choice, daemon_on, devices,
+                     hosts, join_at, main, streamed, total, tunnels, until, until_state)
 
 
 def test_names_and_globs(build):

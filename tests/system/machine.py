@@ -207,7 +207,8 @@ def copy_tree(build, to):
     def ignore(folder, names):
         paths = [pathlib.Path(folder, name) for name in names]
         return [path.name for path in paths
-                if path in unwanted or path.name == "__pycache__" or (str(path) != build and (path / "settings").exists())]
+                if path in unwanted or path.name == "__pycache__" or
+                (str(path) != build and (path / "settings").exists())]
 
     shutil.copytree(image.ROOT, to, symlinks=True, ignore=ignore)
 
