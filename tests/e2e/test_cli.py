@@ -238,7 +238,7 @@ def test_csv(build):
             client = Traffic(process)
             client.tell("udp", "c", "127.0.0.1", 0)
             client.tell("send", "c", "127.0.0.1", 7000, 5, 1000)
-            daemon.settled()
+            daemon.in_windows()
 
             def table(*words):
                 return list(csv.DictReader(io.StringIO(daemon.ctl(*words, "--csv").stdout, newline="")))

@@ -29,7 +29,7 @@ def test_sums(build):
         server.tell("accept", "t", "l")
         client.tell("write", "t", 100000)
         server.tell("read", "t", 100000)
-        ledger = daemon.settled()
+        ledger = daemon.in_windows()
         assert_balanced(daemon, ledger)
         for what in ("process", "app", "unit", "user"):
             rows = rank_by(daemon, what)
