@@ -218,13 +218,19 @@ def test_port_contest(build):
                 until(lambda: on_a.ledger()["unattributed-pending"] == 0, "an owner for what is pending")
             client.tell("close", "c")
         one.tell("udp", "c", "0.0.0.0", 5000)  # and this is plain again
-        on_a.settled()
-        before = on_a.row(one.pid)
-        one.tell("send", "c", V4[1], 7000, 10, 1000)
-        ledger = on_a.settled()
-        row = on_a.row(one.pid)
-        moved[one.pid] += 10280
-        assert row["total"]["out"] - (before["total"]["out"] if before else 0) == 10280, (before, row)
+
+        def attributed(count):
+            """How many more bytes that process has, when it has sent so many datagrams more."""
+            before = on_a.row(one.pid)
+            one.tell("send", "c", V4[1], 7000, count, 1000)
+            moved[one.pid] += count * 1028
+            on_a.settled()
+            row = on_a.row(one.pid)
+            return (row["total"]["out"] if row else 0) - (before["total"]["out"] if before else 0)
+
+        until(lambda: attributed(1) == 1028, "the flow being asked about anew")  # a second after it was in vain
+        assert attributed(10) == 10280, on_a.row(one.pid)
+        ledger = on_a.ledger()
         assert a.counters("v0")["out"] == sum(moved.values()) == ledger["seen"], (moved, ledger)
         return assert_no_more(on_a, moved, ledger)
 
