@@ -62,8 +62,12 @@ class Service(Daemon):  # pylint: disable=too-many-public-methods
         return {row["pid"]: row for row in rows if "pid" in row}
 
     def row_of(self, pid, user=None):
-        """Once it has had traffic."""
-        return until(lambda: self.processes(user).get(pid), f"process {pid} in the rank")
+        """Once it has had traffic: that it is known may be told before."""
+        def moved():
+            row = self.processes(user).get(pid)
+            return row if row and row["total"]["in"] + row["total"]["out"] > 0 else None
+
+        return until(moved, f"process {pid} in the rank")
 
     @property
     def pid(self):
