@@ -12,8 +12,9 @@
 /* Processes that held what was asked for of late. More of them are not more likely. */
 #define RECENT_MAX 16u
 
-/* Walks over all of /proc, and looks at what has started, may each take this part of the time; and one walk
- * in so long is made while anything is asked, for sockets that were handed on. */
+/* Walks over all of /proc, and looks at what has started, may each take this part of a processor's time, not
+ * of what passes while others have it; and one walk in so long is made while anything is asked, for sockets
+ * that were handed on. */
 #define WALK_SHARE        20u
 #define MAINTENANCE_USEC  (5 * USEC_PER_SEC)
 #define MAINTENANCE_SHARE 100u
@@ -212,10 +213,10 @@ static int list_processes(struct socket_holders *holders, pid_handler handler, u
 }
 
 static void read_new(struct socket_holders *holders, uint64_t now_usec) {
-        uint64_t begin = clock_usec(CLOCK_MONOTONIC);
+        uint64_t begin = clock_usec(CLOCK_THREAD_CPUTIME_ID);
 
         (void) list_processes(holders, on_pid, now_usec);
-        holders->list_cost_usec = clock_usec(CLOCK_MONOTONIC) - begin;
+        holders->list_cost_usec = clock_usec(CLOCK_THREAD_CPUTIME_ID) - begin;
 }
 
 /* What a process inherited when it started is shared from then on. */
@@ -267,7 +268,7 @@ static void forget_shared(struct socket_holders *holders) {
 }
 
 static void walk(struct socket_holders *holders, uint64_t now_usec) {
-        uint64_t begin = clock_usec(CLOCK_MONOTONIC);
+        uint64_t begin = clock_usec(CLOCK_THREAD_CPUTIME_ID);
 
         holders->walk++;
         holders->stats.full_scans++;
@@ -275,7 +276,7 @@ static void walk(struct socket_holders *holders, uint64_t now_usec) {
         if (list_processes(holders, on_walked_pid, now_usec) >= 0)
                 conclude_walk(holders);
         holders->walked_usec = now_usec;
-        holders->walk_cost_usec = clock_usec(CLOCK_MONOTONIC) - begin;
+        holders->walk_cost_usec = clock_usec(CLOCK_THREAD_CPUTIME_ID) - begin;
 }
 
 static bool walk_is_due(const struct socket_holders *holders, uint64_t now_usec, uint64_t interval_usec,
