@@ -21,13 +21,13 @@ VERSION := 0.1.0
 
 # What a fresh Debian 12 needs to build and run, and on top of that to test.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libsystemd-dev libjson-c-dev libmnl-dev \
-                  libsmartcols-dev libxxhash-dev libinih-dev iproute2 clang bpftool libbpf-dev
+                  libsmartcols-dev libncurses-dev libxxhash-dev libinih-dev iproute2 clang bpftool libbpf-dev
 TEST_PACKAGES  := libclang-rt-14-dev libcmocka-dev dbus dbus-bin libglib2.0-bin systemd python3 \
                   python3-dbus python3-gi iperf3 curl nginx-light nftables tcpdump wireshark-common procps util-linux debootstrap \
                   systemd-container qemu-system-x86 e2fsprogs groff-base mandoc ethtool wrk debhelper dpkg-dev lintian \
-                  zsh fish
+                  zsh fish tmux
 
-LIBRARIES := libpcap libsystemd json-c libmnl smartcols libxxhash inih $(if $(filter 1,$(BPF)),libbpf)
+LIBRARIES := libpcap libsystemd json-c libmnl smartcols ncursesw libxxhash inih $(if $(filter 1,$(BPF)),libbpf)
 ifeq ($(filter help clean deps test-deps run check uninstall print-%,$(MAKECMDGOALS)),)
 ifneq ($(shell pkg-config --exists $(LIBRARIES) && echo yes),yes)
 $(error Libraries are missing: run `make deps` as root, or install $(BUILD_PACKAGES))
@@ -46,7 +46,7 @@ ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,--as-needed -Wl,-z,re
 
 daemon_libs := $(shell pkg-config --libs libpcap libsystemd json-c libmnl libxxhash inih \
                  $(if $(filter 1,$(BPF)),libbpf) 2>/dev/null) -lm
-client_libs := $(shell pkg-config --libs libsystemd json-c smartcols 2>/dev/null) -lm
+client_libs := $(shell pkg-config --libs libsystemd json-c smartcols ncursesw 2>/dev/null) -lm
 
 # All of the daemon but main.c is one library: tests and fuzzers link exactly what ships. The client likewise.
 not_built    := $(if $(filter 1,$(BPF)),daemon/source/bpf_source-fallback.c,\

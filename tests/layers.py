@@ -40,6 +40,7 @@ LIBRARIES = {
     r"/libmnl/": {"daemon/source", "daemon/owner"},
     r"/json-c/": {"daemon/manager", "client"},
     r"/libsmartcols/": {"client"},
+    r"/n?curses\.h$": {"client"},
 }
 
 
@@ -96,6 +97,7 @@ def self_test():
     assert problems_of("daemon/source/x.c", ["daemon/owner/owner_lookup.h"])
     assert problems_of("daemon/owner/x.c", ["daemon/source/bpf/account.h"])
     assert problems_of("daemon/engine/x.c", ["/usr/include/bpf/libbpf.h"])
+    assert problems_of("daemon/x.c", ["/usr/include/curses.h"])
     assert problems_of("client/x.c", ["daemon/util/macros.h"])
     assert problems_of("daemon/engine/x.c", ["daemon/config/config.h"])
     assert problems_of("daemon/bus/x.c", ["/usr/include/ini.h"])
