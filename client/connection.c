@@ -33,6 +33,9 @@ void connection_close(struct connection *connection) {
         if (connection->child > 0)
                 standalone_reap(connection->child);
         connection->child = 0;
+        if (connection->said > 0)
+                standalone_relay(connection->said);
+        connection->said = 0;
 }
 
 static bool is_broken(int r) {

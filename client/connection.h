@@ -12,6 +12,7 @@ struct connection {
         sd_bus *bus;
         const char *destination; /* bus name to call; NULL: our own netflowd */
         pid_t child;             /* our own netflowd; 0: none */
+        int said;                /* where what it says is kept until the end; 0: nowhere */
         bool may_ask;            /* a password may be asked for, on the terminal where there is one */
         bool gone;               /* netflowd has left the bus, since connection_follow() */
         void (*on_owner)(bool is_there, void *userdata); /* of connection_follow_on(); NULL */

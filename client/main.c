@@ -52,7 +52,8 @@ int main(int argc, char **argv) {
         if (!arguments_read(argc, argv, &arguments, &status))
                 return status == EXIT_SUCCESS ? end(output_flush(), on_pipe) : status;
 
-        status = arguments.standalone ? standalone_open(&connection) : connection_open_system(&connection);
+        status = arguments.standalone ? standalone_open(&connection, arguments.verb->flags & VERB_SCREEN)
+                                      : connection_open_system(&connection);
         if (status != EXIT_SUCCESS)
                 return status;
         connection.may_ask = arguments.verb->flags & VERB_MAY_ASK;

@@ -43,11 +43,12 @@ static void find_netflowd(char path[PATH_MAX]) {
         (void) snprintf(path, PATH_MAX, "%s/netflowd", SBINDIR);
 }
 
-static void run_child(const char *path, int fd, pid_t parent) {
+static void run_child(const char *path, int fd, int errors, pid_t parent) {
         char option[32];
 
         /* goes when we go, however that is; unless we have gone already */
-        if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent || fcntl(fd, F_SETFD, 0) < 0)
+        if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent || fcntl(fd, F_SETFD, 0) < 0 ||
+            (errors >= 0 && dup2(errors, STDERR_FILENO) < 0))
                 _exit(EXIT_FAILURE);
         (void) snprintf(option, sizeof(option), "--bus-fd=%d", fd);
         execl(path, path, option, NULL);
@@ -70,21 +71,27 @@ static int start(int fd, sd_bus **ret_bus) {
         return 0;
 }
 
-int standalone_open(struct connection *ret_connection) {
+int standalone_open(struct connection *ret_connection, bool quiet) {
         struct connection connection = {};
+        int fds[2], said[2] = {0, -1}, r;
         pid_t self = getpid();
         char path[PATH_MAX];
-        int fds[2], r;
 
         find_netflowd(path);
+        /* it never waits for room in it */
+        if (quiet && pipe2(said, O_CLOEXEC | O_NONBLOCK) < 0)
+                return fail("cannot make a pipe: %s", strerror(errno));
+        connection.said = said[0];
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
                 return fail("cannot make a socket pair: %s", strerror(errno));
         connection.child = fork();
         if (connection.child < 0)
                 return fail("cannot start %s: %s", path, strerror(errno));
         if (connection.child == 0)
-                run_child(path, fds[1], self);
+                run_child(path, fds[1], said[1], self);
         close(fds[1]);
+        if (said[1] >= 0)
+                close(said[1]);
 
         r = start(fds[0], &connection.bus);
         if (r < 0) {
@@ -104,6 +111,15 @@ void standalone_reap(pid_t child) {
         if (pidfd >= 0)
                 close(pidfd);
         (void) waitpid(child, NULL, 0);
+}
+
+void standalone_relay(int said) {
+        char text[4096];
+        ssize_t n;
+
+        while ((n = read(said, text, sizeof(text))) > 0)
+                (void) fwrite(text, 1, (size_t) n, stderr);
+        close(said);
 }
 
 bool standalone_has_failed(pid_t child) {

@@ -15,6 +15,7 @@ enum {
         VERB_LIVE = 1 << 0,    /* shows or does what happens now: no window to measure first, no pager */
         VERB_MAY_ASK = 1 << 1, /* polkit may ask for a password */
         VERB_ANSWERS = 1 << 2, /* with a table or a list, which --csv and --watch are for */
+        VERB_SCREEN = 1 << 3,  /* has the terminal to itself: what our own netflowd says waits for the end */
 };
 
 /* One table is dispatch, help and completion. */
