@@ -7,6 +7,7 @@ const struct verb verbs[] = {
         {"flows", "[PID]", "live flows, of one process or of all you may see", verb_flows,
          VERB_MAY_ASK | VERB_ANSWERS},
         {"status", NULL, "what netflowd does, its limits and its ledger", verb_status, VERB_ANSWERS},
+        {"top", NULL, "live, on the whole screen; ? shows the keys", verb_top, VERB_LIVE | VERB_SCREEN},
         {"monitor", NULL, "signals, as they come", verb_monitor, VERB_LIVE},
         {"pcap", NULL, "record packets to the file of -w, until Ctrl-C or a limit", verb_pcap,
          VERB_LIVE | VERB_MAY_ASK},

@@ -44,3 +44,4 @@ int verb_start(struct connection *connection, const struct arguments *arguments,
 int verb_stop(struct connection *connection, const struct arguments *arguments, const struct output *output);
 int verb_monitor(struct connection *connection, const struct arguments *arguments,
                  const struct output *output);
+int verb_top(struct connection *connection, const struct arguments *arguments, const struct output *output);

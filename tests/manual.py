@@ -24,7 +24,8 @@ LIBRARY_ENVIRONMENT = {DAEMON: {"DBUS_SYSTEM_BUS_ADDRESS", "NOTIFY_SOCKET", "WAT
 # The settings of the unit that an administrator wants to know of.
 UNIT_SETTINGS = ("Type", "Restart", "WatchdogSec", "CPUQuota", "MemoryMax", "TasksMax")
 # Entries that are explanations of an entry: columns of the rank, reasons of a signal.
-EXPLAINED = {(CLIENT, "VERBS"): {"PID", "NAME", "EXE", "INODES", "SUM IN", "SUM OUT", "IN RATE", "OUT RATE"}}
+EXPLAINED = {(CLIENT, "VERBS"): {"PID", "NAME", "EXE", "INODES", "SUM IN", "SUM OUT", "IN RATE", "OUT RATE",
+                                 "IN/s", "OUT/s", "IN", "OUT", "MINUTE"}}
 
 
 # --- what a page says --------------------------------------------------------------------------------------------
@@ -128,6 +129,12 @@ def environment_of(text):
     return set(re.findall(r'\b(?:secure_)?(?:getenv|setenv)\("(\w+)"', text))
 
 
+def keys_of(text):
+    """The names in the table of keys."""
+    return {name for names in re.findall(r'^ +\{"([^"]+)", (?:NULL|"[^"]*"), "[^"]+", press_', text, re.M)
+            for name in names.split(", ")}
+
+
 def interface_of(path):
     """The members by kind, each method's signature, and the interface as a page writes it."""
     node = ElementTree.parse(path).getroot()
@@ -201,6 +208,7 @@ class Facts:
             (DAEMON, "PRIVILEGES"): set(self.setting("AmbientCapabilities")[0].split()),
             (CLIENT, "OPTIONS"): self.options[CLIENT],
             (CLIENT, "VERBS"): self.verbs,
+            (CLIENT, "KEYS"): keys_of((ROOT / "client/top_keys.c").read_text(encoding="utf-8")),
             (CLIENT, "EXIT STATUS"): statuses_of(client),
             (CLIENT, "ENVIRONMENT"): environment_of(client) | LIBRARY_ENVIRONMENT[CLIENT],
         }
