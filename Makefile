@@ -92,7 +92,7 @@ $(BUILD)/%.o: %.c $(BUILD)/settings
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	@$(CC) $(ALL_CFLAGS) $(ALL_CPPFLAGS) $(if $(filter client/% dbus/%,$<),,-Idaemon) \
-	  $(if $(filter tests/%,$<),-Itests -Iclient) -MMD -MP -c -o $@ $<
+	  $(if $(filter tests/%,$<),-Itests -Iclient) -MD -MP -c -o $@ $<
 
 # Programs for the kernel: compiled for its machine, without the debug information that only people read, and
 # put into a header. What is left of it (BTF) is what lets them fit the kernel they are loaded into.
