@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "owner/cgroup_path.h"
 #include "owner/proc_file.h"
 #include "util/clock.h"
 #include "util/parse.h"
@@ -94,45 +95,6 @@ int parse_proc_cgroup(const char *text, size_t length, char **ret_path) {
         if (!copy)
                 return -ENOMEM;
         *ret_path = copy;
-        return 0;
-}
-
-static bool is_unit(const char *name, size_t length) {
-        static const char *const suffixes[] = {".service", ".scope"};
-
-        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
-                size_t suffix = strlen(suffixes[i]);
-
-                if (length > suffix && memcmp(name + length - suffix, suffixes[i], suffix) == 0)
-                        return true;
-        }
-        return false;
-}
-
-int unit_from_cgroup(const char *path, char **ret_unit) {
-        const char *unit = NULL;
-        size_t unit_length = 0;
-        char *copy;
-
-        for (const char *name = path; *name;) {
-                size_t length = strcspn(name, "/");
-
-                if (is_unit(name, length)) {
-                        unit = name;
-                        unit_length = length;
-                }
-                name += length + strspn(name + length, "/");
-        }
-        if (!unit)
-                return -ENODATA;
-        if (*unit == '_') { /* systemd's escape for names the kernel has a use for: cg_escape() */
-                unit++;
-                unit_length--;
-        }
-        copy = strndup(unit, unit_length);
-        if (!copy)
-                return -ENOMEM;
-        *ret_unit = copy;
         return 0;
 }
 

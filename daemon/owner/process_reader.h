@@ -19,12 +19,6 @@ int parse_proc_stat(const char *text, size_t length, struct process_info *ret_in
  * there is no such line, -EBADMSG, -ENOMEM. */
 int parse_proc_cgroup(const char *text, size_t length, char **ret_path);
 
-/* The innermost systemd unit in a cgroup path: "/user.slice/user-1000.slice/user@1000.service/app.slice/
- * app-firefox.scope/x" → "app-firefox.scope", without the "_" that systemd puts before names that the kernel
- * reserves. The caller frees *ret_unit. Returns 0, -ENODATA when the path has no .service or .scope,
- * -ENOMEM. */
-int unit_from_cgroup(const char *path, char **ret_unit);
-
 /* All that is known of a process. Returns 0, -ESRCH when it is gone (or is no thread group leader), or a
  * negative errno. Keys that cannot be read stay unset. The caller calls process_info_done(). */
 int process_read(const char *proc_root, uint32_t pid, struct process_info *ret_info);

@@ -86,34 +86,6 @@ static void test_cgroup(void **state) {
         assert_int_equal(parse_proc_cgroup("0::x\n", 5, &path), -EBADMSG);
 }
 
-static void test_unit(void **state) {
-        static const struct {
-                const char *path, *unit;
-        } cases[] = {
-                {"/system.slice/nginx.service", "nginx.service"},
-                {"/system.slice/docker-0123abcd.scope", "docker-0123abcd.scope"},
-                {"/user.slice/user-1000.slice/user@1000.service/app.slice/app-firefox.scope/x",
-                 "app-firefox.scope"},
-                {"/user.slice/user-1000.slice/session-2.scope", "session-2.scope"},
-                {"/system.slice/_cgroup.service", "cgroup.service"},
-                {"/init.scope", "init.scope"},
-                {"/", NULL},
-                {"/system.slice", NULL},
-                {"/.service", NULL},
-                {"", NULL},
-        };
-
-        (void) state;
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                char *unit = NULL;
-
-                assert_int_equal(unit_from_cgroup(cases[i].path, &unit), cases[i].unit ? 0 : -ENODATA);
-                if (cases[i].unit)
-                        assert_string_equal(unit, cases[i].unit);
-                free(unit);
-        }
-}
-
 static void test_socket_link(void **state) {
         static const char *const bad[] = {
                 "",           "socket:[",     "socket:[]",
@@ -221,7 +193,6 @@ int main(void) {
                 cmocka_unit_test(test_stat),
                 cmocka_unit_test(test_stat_prefixes),
                 cmocka_unit_test(test_cgroup),
-                cmocka_unit_test(test_unit),
                 cmocka_unit_test(test_socket_link),
                 cmocka_unit_test(test_read_process),
                 cmocka_unit_test(test_read_what_vanishes),
