@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/engine_internal.h"
+#include "owner/cgroup_path.h"
 #include "owner/process_reader.h"
 #include "util/clock.h"
 #include "util/utf8.h"
@@ -88,6 +89,10 @@ static void take_known(struct process *process, const struct sample_owner *known
         if (!info->uid_known && known->uid_known) {
                 info->uid_known = true;
                 info->uid = known->uid;
+        }
+        if (!info->cgroup && known->cgroup && (info->cgroup = strdup(known->cgroup))) {
+                utf8_make_valid(info->cgroup);
+                (void) unit_from_cgroup(info->cgroup, &info->unit);
         }
         if (info->start_time_usec == 0)
                 info->start_time_usec = process_start_time_usec(&process->id);

@@ -27,7 +27,7 @@ struct sample_owner {
         char name[PROCESS_NAME_MAX]; /* comm of the thread group leader; "": unknown */
         bool uid_known;
         uid_t uid;          /* effective */
-        uint64_t cgroup_id; /* inode number of its directory in the cgroup2 hierarchy */
+        const char *cgroup; /* its path below the root of the cgroup2 hierarchy; NULL: unknown */
 };
 
 /* What a source hands to the engine: so many bytes of one flow, at one time. A source that counts by process

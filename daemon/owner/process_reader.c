@@ -17,6 +17,9 @@
 /* Field 22 of /proc/PID/stat is the 20th behind the name's parenthesis. */
 #define FIELDS_TO_START_TIME 20
 
+/* What the kernel adds to the cgroup path of a zombie that was the last of its cgroup: proc_cgroup_show(). */
+#define DELETED " (deleted)"
+
 int parse_proc_stat(const char *text, size_t length, struct process_info *ret_info) {
         const char *open = memchr(text, '(', length), *close = memrchr(text, ')', length),
                    *end = text + length;
@@ -89,6 +92,8 @@ int parse_proc_cgroup(const char *text, size_t length, char **ret_path) {
         n = path == unified ? unified_length : systemd_length;
         if (!path || n == 0)
                 return -ENODATA;
+        if (n > strlen(DELETED) && memcmp(path + n - strlen(DELETED), DELETED, strlen(DELETED)) == 0)
+                n -= strlen(DELETED);
         if (*path != '/')
                 return -EBADMSG;
         copy = strndup(path, n);

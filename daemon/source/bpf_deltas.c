@@ -53,14 +53,15 @@ static struct process_id id_of(uint64_t key) {
                                    .pid = (uint32_t) (key >> ACCOUNT_PID_SHIFT & ACCOUNT_PID_MASK)};
 }
 
-static void describe(struct sample_owner *owner, uint64_t key, const struct account_process *process) {
+static void describe(struct sample_owner *owner, uint64_t key, const struct account_process *process,
+                     const char *cgroup) {
         *owner = (struct sample_owner){.id = id_of(key)};
         if (process->name[0] == '\0') /* it was never seen running: nothing is known of it */
                 return;
         memcpy(owner->name, process->name, sizeof(owner->name) - 1);
         owner->uid_known = true;
         owner->uid = process->uid;
-        owner->cgroup_id = process->cgroup_id;
+        owner->cgroup = cgroup;
 }
 
 static struct sample sample_of(unsigned cell, uint64_t time_usec, uint64_t bytes, uint32_t packets) {
@@ -97,7 +98,7 @@ static void hand_on(struct sample *sample, uint64_t key, const struct sample_own
 }
 
 int bpf_deltas_take(struct bpf_deltas *deltas, uint64_t key, const struct account_process *now,
-                    const uint64_t time_usec[2], sample_handler handler, void *userdata,
+                    const char *cgroup, const uint64_t time_usec[2], sample_handler handler, void *userdata,
                     struct bpf_sums *sums) {
         struct previous *previous = hash_table_find(deltas->previous, &key);
         struct sample_owner owner;
@@ -109,7 +110,7 @@ int bpf_deltas_take(struct bpf_deltas *deltas, uint64_t key, const struct accoun
                         return -ENOMEM;
                 previous = entry;
         }
-        describe(&owner, key, now);
+        describe(&owner, key, now, cgroup);
         for (unsigned bank = 0; bank < 2; bank++)
                 for (unsigned cell = 0; cell < ACCOUNT_CELLS; cell++) {
                         const struct account_counters *new = &now->banks[bank];
@@ -151,4 +152,28 @@ void bpf_deltas_handshake(const struct account_handshake *handshake, uint64_t ti
                 if (sample.bytes > 0)
                         hand_on(&sample, key, &owner, handler, userdata, sums);
         }
+}
+
+int bpf_cgroup_path(const struct account_cgroup *cgroup, char **ret_path) {
+        size_t length = cgroup->length, done = 0;
+        char *path;
+
+        if (length == 0)
+                return -EAGAIN;
+        if (length == ACCOUNT_CGROUP_NAMES)
+                return -ENAMETOOLONG;
+        if (length > sizeof(cgroup->names) || cgroup->names[length - 1] != '\0')
+                return -EBADMSG;
+        path = malloc(length + 1);
+        if (!path)
+                return -ENOMEM;
+        for (size_t offset = 0, n; offset < length; offset += n + 1) { /* each before the ones that were there */
+                n = strlen(cgroup->names + offset);
+                done += n + 1;
+                path[length - done] = '/';
+                memcpy(path + length - done + 1, cgroup->names + offset, n);
+        }
+        path[length] = '\0';
+        *ret_path = path;
+        return 0;
 }

@@ -22,10 +22,10 @@ struct bpf_sums {
 };
 
 /* Hands what is new of one entry to handler, a sample for each of its cells that moved, stamped with
- * time_usec[bank], and adds it to *sums. Returns 1 when the entry may go: its process has exited, or it has
+ * time_usec[bank], and adds it to *sums. cgroup: the path of now->cgroup_id; NULL: not known. Returns 1 when the entry may go: its process has exited, or it has
  * been silent for long; 0; or -ENOMEM: nothing was taken, and comes with the next one. */
 int bpf_deltas_take(struct bpf_deltas *deltas, uint64_t key, const struct account_process *now,
-                    const uint64_t time_usec[2], sample_handler handler, void *userdata,
+                    const char *cgroup, const uint64_t time_usec[2], sample_handler handler, void *userdata,
                     struct bpf_sums *sums);
 
 /* The entry is gone from the kernel's table: when its key comes again it begins at nothing. */
@@ -34,3 +34,8 @@ void bpf_deltas_forget(struct bpf_deltas *deltas, uint64_t key);
 /* Hands on what a connection that was never established leaves to who listened. */
 void bpf_deltas_handshake(const struct account_handshake *handshake, uint64_t time_usec,
                           sample_handler handler, void *userdata, struct bpf_sums *sums);
+
+/* The path that its names make, the outermost first: "nginx.service\0system.slice\0" → "/system.slice/
+ * nginx.service". Returns 0, -EAGAIN when it has not been written yet, -ENAMETOOLONG, -EBADMSG, -ENOMEM. The
+ * caller frees *ret_path. */
+int bpf_cgroup_path(const struct account_cgroup *cgroup, char **ret_path);

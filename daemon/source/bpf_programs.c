@@ -272,6 +272,10 @@ int bpf_programs_handshakes(const struct bpf_programs *programs) {
         return bpf_map__fd(programs->skeleton->maps.handshakes);
 }
 
+int bpf_programs_cgroups(const struct bpf_programs *programs) {
+        return bpf_map__fd(programs->skeleton->maps.cgroups);
+}
+
 uint64_t *bpf_programs_boundary(struct bpf_programs *programs) {
         return (uint64_t *) &programs->skeleton->bss->boundary;
 }

@@ -19,9 +19,11 @@ int bpf_programs_new(uint32_t max_processes, struct bpf_programs **ret_programs,
 void bpf_programs_free(struct bpf_programs *programs);
 DEFINE_CLEANUP(struct bpf_programs *, bpf_programs_free)
 
-/* Maps: __u64 (a process, see account.h) → account_process; account_handshake_key → account_handshake. */
+/* Maps: __u64 (a process, see account.h) → account_process; account_handshake_key → account_handshake; __u64 (a
+ * cgroup) → account_cgroup. */
 int bpf_programs_processes(const struct bpf_programs *programs);
 int bpf_programs_handshakes(const struct bpf_programs *programs);
+int bpf_programs_cgroups(const struct bpf_programs *programs);
 
 /* Shared with the programs: when the bank changes, and what waits for an owner. To be read and written
  * atomically. */

@@ -5,6 +5,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "source/bpf_cgroups.h"
 #include "source/bpf_deltas.h"
 #include "source/bpf_programs.h"
 #include "source/source.h"
@@ -36,9 +37,14 @@
 #define HANDSHAKE_NSEC  (75 * NSEC_PER_SEC)
 #define HANDSHAKE_READS 10u /* looked for every so many reads */
 
+/* Paths of cgroups that are remembered: what a machine has at a time, and some that have gone. */
+#define CGROUPS_MAX  1024u
+#define CGROUP_READS 10u /* room for new ones is made every so many reads */
+
 struct bpf_source {
         struct bpf_programs *programs;
         struct bpf_deltas *deltas;
+        struct bpf_cgroups *cgroups;
         int timer;
 
         unsigned bank_before;     /* which bank counts before the boundary */
@@ -63,6 +69,7 @@ static void bpf_source_close(void *state) {
                 return;
         bpf_programs_free(source->programs);
         bpf_deltas_free(source->deltas);
+        bpf_cgroups_free(source->cgroups);
         source->timer = safe_close(source->timer);
         free(source);
 }
@@ -123,6 +130,11 @@ static int bpf_source_open(const struct source_config *config, void **ret_state,
         r = bpf_programs_new(config->max_processes, &source->programs, ret_error);
         if (r < 0)
                 return r;
+        r = bpf_cgroups_new(bpf_programs_cgroups(source->programs), CGROUPS_MAX, &source->cgroups);
+        if (r < 0) {
+                (void) snprintf(ret_error->text, sizeof(ret_error->text), "out of memory");
+                return r;
+        }
         source->boundary_nsec = UINT64_MAX; /* what has been counted already is of this second */
         source->bank_before = 1;            /* `boundary` was 0: all of it is after that */
         set_boundary(source);
@@ -162,10 +174,15 @@ static void stamp(const struct bpf_source *source, uint64_t ret_time_usec[2]) {
         ret_time_usec[source->bank_before ^ 1] = after_usec;
 }
 
+static int take_deltas(struct bpf_source *source, __u64 key, const struct account_process *value,
+                       const uint64_t time_usec[2], sample_handler handler, void *userdata) {
+        return bpf_deltas_take(source->deltas, key, value, bpf_cgroups_path(source->cgroups, value->cgroup_id),
+                               time_usec, handler, userdata, &source->sums);
+}
+
 static void take(struct bpf_source *source, __u64 key, const struct account_process *value,
                  const uint64_t time_usec[2], sample_handler handler, void *userdata) {
-        if (bpf_deltas_take(source->deltas, key, value, time_usec, handler, userdata, &source->sums) > 0 &&
-            source->n_expired < EXPIRED_MAX)
+        if (take_deltas(source, key, value, time_usec, handler, userdata) > 0 && source->n_expired < EXPIRED_MAX)
                 source->expired[source->n_expired++] = key;
 }
 
@@ -200,8 +217,7 @@ static void expire(struct bpf_source *source, const uint64_t time_usec[2], sampl
 
                 if (bpf_map_lookup_and_delete_elem(map, &key, &source->values[0]) < 0)
                         continue;
-                (void) bpf_deltas_take(source->deltas, key, &source->values[0], time_usec, handler, userdata,
-                                       &source->sums);
+                (void) take_deltas(source, key, &source->values[0], time_usec, handler, userdata);
                 bpf_deltas_forget(source->deltas, key);
         }
         source->n_expired = 0;
@@ -258,6 +274,8 @@ static int bpf_source_drain(void *state, int max_packets, sample_handler handler
                 expire(source, time_usec, handler, userdata);
                 if (++source->reads % HANDSHAKE_READS == 0)
                         expire_handshakes(source, clock_usec(CLOCK_REALTIME), handler, userdata);
+                if (source->reads % CGROUP_READS == 0)
+                        bpf_cgroups_expire(source->cgroups);
                 read_pending(source, seen_before);
                 set_boundary(source);
                 r = arm(source);

@@ -158,16 +158,33 @@ def test_connections(build):
         return f"{rate} connections a second"
 
 
+@contextlib.contextmanager
+def cgroup(*names):
+    """A cgroup below the root, gone again on the way out."""
+    mounts = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text("utf-8").splitlines()]
+    root = pathlib.Path(next(mount[1] for mount in mounts if mount[2] == "cgroup2"))
+    path = root.joinpath(*names)
+    path.mkdir(parents=True)
+    try:
+        yield path, "/" + "/".join(names)
+    finally:
+        for i in range(len(names), 0, -1):
+            root.joinpath(*names[:i]).rmdir()
+
+
 def test_one_shot_udp(build):
-    """A process for each question, of one datagram, and an answer."""
+    """A process for each question, of one datagram, and an answer: over before /proc could be asked, and its cgroup
+    with it. What that was called is known, and what its program was is not made up."""
     count = 200
     with daemon_with_bpf(build) as daemon, wire() as (a, b), traffic(b) as server:
         server.tell("udp", "s", "::", 7000)
         server.begin("answer", "s", count)
-        with a.start(["bash", "-c", f"for ((i = 0; i < {count}; i++)); do bash -c 'echo $$; exec -a query bash -c \"exec "
-                                    "3<>/dev/udp/10.9.0.2/7000; printf question >&3; head -c 8 <&3 >/dev/null\"'; done"],
-                     stdout=subprocess.PIPE) as shell:
-            pids = set(map(int, shell.communicate(timeout=60)[0].split()))
+        with cgroup(f"netflowd{os.getpid()}.slice", "question.service", "payload") as (directory, path), \
+                a.start(["bash", "-c", f"read; for ((i = 0; i < {count}; i++)); do bash -c 'echo $$; exec -a query bash -c "
+                                       "\"exec 3<>/dev/udp/10.9.0.2/7000; printf question >&3; head -c 8 <&3 >/dev/null\"'; "
+                                       "done"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shell:
+            directory.joinpath("cgroup.procs").write_text(str(shell.pid), encoding="ascii")
+            pids = set(map(int, shell.communicate("\n", timeout=60)[0].split()))
             assert shell.returncode == 0
         server.answer()
         counted = moved(a)
@@ -177,6 +194,11 @@ def test_one_shot_udp(build):
                 (row["total"]["in"], row["total"]["out"]) == (36, 36)}
         assert len(rows) == count, len(rows)
         assert counted == {"in": 36 * count, "out": 36 * count}, counted
+        shown = [row for row in daemon.rank() if row.get("pid") in rows]
+        assert {(row.get("cgroup"), row.get("unit"), row.get("uid")) for row in shown} == {(path, "question.service", 0)}
+        assert any("exe" not in row for row in shown)
+        unit = [row for row in daemon.json("rank", "--by", "unit", "--recent", "300") if row.get("unit") == "question.service"]
+        assert len(unit) == 1 and unit[0]["total"]["out"] >= 36 * count, unit
         assert_books(daemon)
 
 

@@ -29,7 +29,7 @@ static void on_sample(const struct sample *sample, void *userdata) {
 static int take(struct bpf_deltas *deltas, uint64_t key, const struct account_process *process,
                 struct got *got) {
         got->n = 0;
-        return bpf_deltas_take(deltas, key, process, times, on_sample, got, &got->sums);
+        return bpf_deltas_take(deltas, key, process, "/a.service", times, on_sample, got, &got->sums);
 }
 
 static int set_up(void **state) {
@@ -92,7 +92,7 @@ static void test_owner(void **state) {
         assert_string_equal(got.owners[0].name, "curl");
         assert_true(got.owners[0].uid_known);
         assert_int_equal(got.owners[0].uid, 1000);
-        assert_int_equal(got.owners[0].cgroup_id, 77);
+        assert_string_equal(got.owners[0].cgroup, "/a.service");
 
         (void) take(*state, KEY(6000, 43), &unseen, &got);
         assert_string_equal(got.owners[0].name, "");
@@ -234,6 +234,39 @@ static void test_handshake(void **state) {
         assert_int_equal(got.sums.bytes, 240);
 }
 
+static void assert_path(const char *names, size_t length, int r, const char *path) {
+        struct account_cgroup cgroup = {.length = (uint32_t) length};
+        char *got = NULL;
+
+        memcpy(cgroup.names, names, MIN(length, sizeof(cgroup.names)));
+        assert_int_equal(bpf_cgroup_path(&cgroup, &got), r);
+        if (path)
+                assert_string_equal(got, path);
+        else
+                assert_null(got);
+        free(got);
+}
+
+/* From the innermost name up; or not written yet, or longer than there was room for. */
+static void test_cgroup_path(void **state) {
+        static char names[ACCOUNT_CGROUP_NAMES + ACCOUNT_CGROUP_NAME + 1];
+
+        (void) state;
+#define ASSERT_PATH(names, path) assert_path(names, sizeof(names), 0, path)
+        ASSERT_PATH("a", "/a");
+        ASSERT_PATH("nginx.service\0system.slice", "/system.slice/nginx.service");
+        ASSERT_PATH("c\0bb\0aaa", "/aaa/bb/c");
+#undef ASSERT_PATH
+        assert_path("", 0, -EAGAIN, NULL);
+        assert_path("a", 1, -EBADMSG, NULL);
+        memset(names, 'x', sizeof(names) - 2);
+        assert_path(names, ACCOUNT_CGROUP_NAMES, -ENAMETOOLONG, NULL);
+        assert_path(names, sizeof(names), -EBADMSG, NULL);
+        names[ACCOUNT_CGROUP_NAMES] = '\0';
+        names[0] = '/';
+        assert_path(names + 1, ACCOUNT_CGROUP_NAMES, -ENAMETOOLONG, NULL);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_only_what_is_new, set_up, tear_down),
@@ -246,6 +279,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_forgotten, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_no_room, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_handshake, set_up, tear_down),
+                cmocka_unit_test(test_cgroup_path),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,7 @@ static void test_cgroup(void **state) {
         assert_cgroup("1:name=systemd:/b\n0::/a\n", "/a");
         assert_cgroup("0::/", "/");
         assert_cgroup("0::/with:colon\n", "/with:colon");
+        assert_cgroup("0::/a.service (deleted)\n", "/a.service");
         assert_cgroup("", NULL);
         assert_cgroup("9:cpu,cpuacct:/x\n", NULL);
         assert_cgroup("garbage\n::\n", NULL);

@@ -347,7 +347,7 @@ int BPF_PROG(process_exited, struct task_struct *task) {
         process = bpf_map_lookup_elem(&processes, &key);
         if (!process)
                 return 0;
-        take_name(process, task);
+        describe(process, task); /* it may have been moved to another cgroup since it began */
         process->exited = 1;
         return 0;
 }

@@ -56,6 +56,18 @@ struct account_process {
         char name[16];   /* of the thread group leader; "": not seen yet */
 };
 
+/* Where a process is in the cgroup2 hierarchy, told when it is there: the directory is gone as soon as the last
+ * process of a service is. The names of the path from the innermost one up, each ended by NUL. */
+#define ACCOUNT_CGROUP_NAME  256u /* NAME_MAX and a NUL */
+#define ACCOUNT_CGROUP_NAMES 512u
+#define ACCOUNT_CGROUP_DEPTH 16u
+struct account_cgroup {
+        __u64 since_nsec; /* CLOCK_MONOTONIC */
+        __u32 length;     /* of names; ACCOUNT_CGROUP_NAMES: they are more than fit. Set last; 0: not yet */
+        __u32 padding;
+        char names[ACCOUNT_CGROUP_NAMES + ACCOUNT_CGROUP_NAME];
+};
+
 /* A socket, in its storage. */
 struct account_socket {
         __u64 owner;      /* as above; 0: nothing is known */

@@ -30,9 +30,18 @@ struct cred {
 
 struct kernfs_node {
         __u64 id; /* of a cgroup: its directory's inode number */
+        const char *name;
+};
+
+struct cgroup;
+
+struct cgroup_subsys_state {
+        struct cgroup *cgroup;
+        struct cgroup_subsys_state *parent; /* NULL: the root */
 };
 
 struct cgroup {
+        struct cgroup_subsys_state self;
         struct kernfs_node *kn;
 };
 
@@ -148,6 +157,7 @@ struct bpf_iter__bpf_sk_storage_map {
 #pragma clang attribute pop
 
 #define READ_ONCE(variable)      (*(volatile typeof(variable) *) &(variable))
+#define WRITE_ONCE(variable, to) (*(volatile typeof(variable) *) &(variable) = (to))
 #define exchange(pointer, value) __sync_lock_test_and_set(pointer, value)
 
 /* Functions of this kind are global: the verifier looks at each once, and not again for each way that leads to
