@@ -29,6 +29,10 @@
 /* What the kernel says of a program it refuses: the end of it is what counts. */
 #define KERNEL_LOG_BYTES (64u << 10)
 
+/* Cgroups are fewer than their processes. */
+#define PROCESSES_PER_CGROUP 16u
+#define CGROUPS_LEAST        64u
+
 struct bpf_programs {
         struct account_bpf *skeleton;
         int settle_idle; /* the iterator's link */
@@ -119,6 +123,10 @@ static int load(struct account_bpf *skeleton, char *log, struct source_error *re
                    r == -EPERM ? lockdown() : "");
 }
 
+uint32_t bpf_programs_max_cgroups(uint32_t max_processes) {
+        return MAX(max_processes / PROCESSES_PER_CGROUP, CGROUPS_LEAST);
+}
+
 static int open_skeleton(uint32_t max_processes, char *log, struct account_bpf **ret_skeleton,
                          struct source_error *ret_error) {
         LIBBPF_OPTS(bpf_object_open_opts, options, .kernel_log_buf = log, .kernel_log_size = KERNEL_LOG_BYTES);
@@ -129,6 +137,10 @@ static int open_skeleton(uint32_t max_processes, char *log, struct account_bpf *
                 return say(ret_error, -errno, "cannot open the programs: %s", strerror(errno));
         skeleton->rodata->nsec_per_tick = NSEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
         r = bpf_map__set_max_entries(skeleton->maps.processes, max_processes + 2);
+        if (r >= 0)
+                r = bpf_map__set_max_entries(skeleton->maps.handshakes, max_processes);
+        if (r >= 0)
+                r = bpf_map__set_max_entries(skeleton->maps.cgroups, bpf_programs_max_cgroups(max_processes));
         if (r >= 0)
                 r = load(skeleton, log, ret_error);
         if (r < 0) {

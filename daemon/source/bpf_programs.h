@@ -11,13 +11,17 @@
  * however it ends. */
 struct bpf_programs;
 
-/* Loads and attaches them; max_processes bounds the table in the kernel. From then on everything is counted,
+/* Loads and attaches them; max_processes bounds the tables in the kernel: as many processes, and connections
+ * that are being made. From then on everything is counted,
  * in the bank that *bpf_programs_boundary() says, which is 0 at first. Returns 0 or a negative errno with
  * *ret_error saying what was tried and what the kernel said. */
 int bpf_programs_new(uint32_t max_processes, struct bpf_programs **ret_programs,
                      struct source_error *ret_error);
 void bpf_programs_free(struct bpf_programs *programs);
 DEFINE_CLEANUP(struct bpf_programs *, bpf_programs_free)
+
+/* How many cgroups are kept for so many processes. */
+uint32_t bpf_programs_max_cgroups(uint32_t max_processes);
 
 /* Maps: __u64 (a process, see account.h) → account_process; account_handshake_key → account_handshake; __u64 (a
  * cgroup) → account_cgroup. */

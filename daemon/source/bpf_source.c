@@ -37,9 +37,7 @@
 #define HANDSHAKE_NSEC  (75 * NSEC_PER_SEC)
 #define HANDSHAKE_READS 10u /* looked for every so many reads */
 
-/* Paths of cgroups that are remembered: what a machine has at a time, and some that have gone. */
-#define CGROUPS_MAX  1024u
-#define CGROUP_READS 10u /* room for new ones is made every so many reads */
+#define CGROUP_READS 10u /* room for new cgroups is made every so many reads */
 
 struct bpf_source {
         struct bpf_programs *programs;
@@ -130,7 +128,8 @@ static int bpf_source_open(const struct source_config *config, void **ret_state,
         r = bpf_programs_new(config->max_processes, &source->programs, ret_error);
         if (r < 0)
                 return r;
-        r = bpf_cgroups_new(bpf_programs_cgroups(source->programs), CGROUPS_MAX, &source->cgroups);
+        r = bpf_cgroups_new(bpf_programs_cgroups(source->programs),
+                            bpf_programs_max_cgroups(config->max_processes), &source->cgroups);
         if (r < 0) {
                 (void) snprintf(ret_error->text, sizeof(ret_error->text), "out of memory");
                 return r;
