@@ -231,13 +231,14 @@ static __always_inline void connection_addresses(struct bpf_sock *sk, struct acc
         }
 }
 
-/* Before Linux 6.12 no program sees the SYN-ACK of an IPv6 connection leave: there is one for each connection, and
- * how long it was is told by the options that were agreed on (tcp_synack_options() of the kernel). */
+/* No program sees a SYN-ACK with a SYN cookie leave, which the kernel sends without a socket, nor before Linux
+ * 6.12 any of IPv6: there is one for each connection, and how long it was is told by the options that were
+ * agreed on (tcp_synack_options() of the kernel). */
 static __always_inline void add_unseen_synack(struct bpf_sock *sk, struct account_socket *socket,
                                               __u32 way) {
         struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
         struct amount amount = {
-                .bytes = 40 + 20 + 4, /* IPv6 header, TCP header, maximum segment size */
+                .bytes = (way & ACCOUNT_IPV6 ? 40 : 20) + 20 + 4, /* IP and TCP headers, maximum segment size */
                 .packets = 1,
                 .way = way | ACCOUNT_OUT,
                 .protocol = ACCOUNT_TCP,
@@ -265,7 +266,7 @@ static __always_inline void take_handshake(struct bpf_sock *sk, struct account_s
         handshake = bpf_map_lookup_elem(&handshakes, &key);
         if (!handshake)
                 return;
-        if (handshake->way & ACCOUNT_IPV6 && handshake->packets[1] == 0)
+        if (handshake->packets[0] >= 2 && handshake->packets[1] == 0) /* a SYN, and the ACK of what was not seen */
                 add_unseen_synack(sk, socket, handshake->way);
         for (__u32 out = 0; out < 2; out++) {
                 struct amount amount = {
