@@ -2,6 +2,7 @@
 #include "source/bpf_programs.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +33,10 @@
 /* Cgroups are fewer than their processes. */
 #define PROCESSES_PER_CGROUP 16u
 #define CGROUPS_LEAST        64u
+
+/* Connections that were closed just now. */
+#define PROCESSES_PER_CLOSED 4u
+#define CLOSED_LEAST         256u
 
 struct bpf_programs {
         struct account_bpf *skeleton;
@@ -123,6 +128,33 @@ static int load(struct account_bpf *skeleton, char *log, struct source_error *re
                    r == -EPERM ? lockdown() : "");
 }
 
+/* Does the kernel tell which socket a packet was dropped for? The parameters of its tracepoint, after the first,
+ * which is not for programs: skb, location, reason, and since Linux 6.11 the socket. */
+static bool kernel_tells_socket_of_dropped(void) {
+        struct btf *types = btf__load_vmlinux_btf();
+        const struct btf_type *type = NULL;
+        __s32 id = types ? btf__find_by_name_kind(types, "btf_trace_kfree_skb", BTF_KIND_TYPEDEF) : -1;
+        bool tells;
+
+        if (id > 0)
+                type = btf__type_by_id(types, btf__type_by_id(types, (__u32) id)->type); /* a pointer */
+        if (type && btf_is_ptr(type))
+                type = btf__type_by_id(types, type->type);
+        tells = type && btf_is_func_proto(type) && btf_vlen(type) > 4;
+        btf__free(types);
+        return tells;
+}
+
+static int choose_programs(struct account_bpf *skeleton) {
+        bool tells = kernel_tells_socket_of_dropped();
+        int r;
+
+        r = bpf_program__set_autoload(skeleton->progs.packet_dropped, !tells);
+        if (r >= 0)
+                r = bpf_program__set_autoload(skeleton->progs.packet_dropped_for, tells);
+        return r < 0 ? r : bpf_program__set_autoload(skeleton->progs.packet_queued, tells);
+}
+
 uint32_t bpf_programs_max_cgroups(uint32_t max_processes) {
         return MAX(max_processes / PROCESSES_PER_CGROUP, CGROUPS_LEAST);
 }
@@ -141,6 +173,10 @@ static int open_skeleton(uint32_t max_processes, char *log, struct account_bpf *
                 r = bpf_map__set_max_entries(skeleton->maps.handshakes, max_processes);
         if (r >= 0)
                 r = bpf_map__set_max_entries(skeleton->maps.cgroups, bpf_programs_max_cgroups(max_processes));
+        if (r >= 0)
+                r = bpf_map__set_max_entries(skeleton->maps.closed, MAX(max_processes / PROCESSES_PER_CLOSED, CLOSED_LEAST));
+        if (r >= 0)
+                r = choose_programs(skeleton);
         if (r >= 0)
                 r = load(skeleton, log, ret_error);
         if (r < 0) {
@@ -168,6 +204,8 @@ static int attach(const struct bpf_program *program, struct bpf_link **link, int
                   struct source_error *ret_error) {
         enum bpf_prog_type type = bpf_program__type(program);
 
+        if (!bpf_program__autoload(program)) /* not for this kernel */
+                return 0;
         if (type == BPF_PROG_TYPE_TRACING)
                 *link = bpf_program__attach(program);
         else
@@ -228,6 +266,9 @@ static int attach_all(struct bpf_programs *programs, int cgroup, struct source_e
                 {skeleton->progs.state_changed, &skeleton->links.state_changed},
                 {skeleton->progs.process_executed, &skeleton->links.process_executed},
                 {skeleton->progs.process_exited, &skeleton->links.process_exited},
+                {skeleton->progs.packet_dropped, &skeleton->links.packet_dropped},
+                {skeleton->progs.packet_dropped_for, &skeleton->links.packet_dropped_for},
+                {skeleton->progs.packet_queued, &skeleton->links.packet_queued},
         };
         int r = 0;
 

@@ -10,14 +10,11 @@
 
 #include "account.h"
 #include "books.bpf.h"
+#include "closed.bpf.h"
 #include "wire.bpf.h"
 
 /* What the verifier wants for the helpers that read kernel memory; our own licence is MIT. */
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
-
-#define AF_INET             2
-#define AF_INET6            10
-#define LOOPBACK_IFINDEX    1 /* in every network namespace: net/loopback.h of the kernel */
 
 /* A cgroup program lets pass (1) or drops (0). Nothing is ever dropped on our account. */
 #define PASS 1
@@ -81,6 +78,7 @@ VERIFIED_ONCE int count_handshake(struct __sk_buff *skb, struct account_socket *
 
         if (!socket || !amount)
                 return 0;
+        forget_closed(skb, out);
         if (!handshake_key(skb, out, &key)) {
                 book(key_of(socket->owner) ?: ACCOUNT_KEY_KERNEL, amount);
                 return 0;
@@ -119,14 +117,17 @@ static __always_inline void count_on(struct __sk_buff *skb, struct bpf_sock *sk,
                 count_handshake(skb, socket, amount);
                 return;
         }
+        if (out && sk->state == BPF_TCP_SYN_SENT && sk->protocol == IPPROTO_TCP)
+                forget_closed(skb, true);
         if (out && task_sends(sk))
                 settle_current(socket, amount->protocol, amount->now_nsec);
         owner = READ_ONCE(socket->owner);
         if (is_open(owner))
                 pend(socket, amount);
+        else if ((owner & ACCOUNT_STATE_MASK) != ACCOUNT_KERNEL)
+                book(key_of(owner), amount);
         else
-                book((owner & ACCOUNT_STATE_MASK) == ACCOUNT_KERNEL ? ACCOUNT_KEY_KERNEL : key_of(owner),
-                     amount);
+                book((out ? answered_for(skb) : 0) ?: ACCOUNT_KEY_KERNEL, amount);
 }
 
 static __always_inline int count(struct __sk_buff *skb, bool out) {
@@ -324,6 +325,44 @@ int BPF_PROG(state_changed, struct sock *sk, int before, int now) {
         else if (before != BPF_TCP_LISTEN && is_open(owner) && !sk->sk_socket) /* over, and never accepted */
                 settle(socket, key_of(owner) | (key_of(owner) ? ACCOUNT_SETTLED : ACCOUNT_KERNEL),
                        ACCOUNT_TCP, bpf_ktime_get_ns());
+        owner = key_of(READ_ONCE(socket->owner));
+        if (now == BPF_TCP_CLOSE && owner != 0 && before != BPF_TCP_LISTEN && before != BPF_TCP_SYN_SENT)
+                remember_closed(sk, owner);
+        return 0;
+}
+
+/* A packet that came and is done with, for which there was no socket, or only TIME_WAIT. Before Linux 6.11 it is not
+ * told for which; there it is those with a FIN, as what else is dropped for no special reason may have been at a
+ * socket that is closed with it. One of these two is loaded. */
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(packet_dropped, struct sk_buff *skb, void *location, unsigned int reason) {
+        if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NO_SOCKET))
+                count_unseen(skb, false, 0);
+        else if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED))
+                count_unseen(skb, false, TCP_FIN);
+        return 0;
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(packet_dropped_for, struct sk_buff *skb, void *location, unsigned int reason, struct sock *sk) {
+        if (sk ? sk->__sk_common.skc_state == BPF_TCP_TIME_WAIT
+               : reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NO_SOCKET))
+                count_unseen(skb, false, 0);
+        return 0;
+}
+
+/* What TIME_WAIT answers, from Linux 6.13 on; before, one of the kernel's sockets does. Once, where it leaves by the
+ * device that the route says, and not again at one that this lies on. */
+SEC("tp_btf/net_dev_queue")
+int BPF_PROG(packet_queued, struct sk_buff *skb) {
+        struct sock *sk = skb->sk;
+        struct dst_entry *route;
+
+        if (!sk || sk->__sk_common.skc_state != BPF_TCP_TIME_WAIT)
+                return 0;
+        route = (void *) (skb->_skb_refdst & ~FLAGS_MASK);
+        if (!route || BPF_CORE_READ(route, dev) == skb->dev)
+                count_unseen(skb, true, 0);
         return 0;
 }
 

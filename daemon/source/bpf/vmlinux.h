@@ -6,6 +6,7 @@
  * is ABI (contexts, constants) comes from linux/bpf.h. */
 #include <linux/bpf.h>
 #include <linux/in.h>
+#include <linux/in6.h>
 #include <linux/types.h>
 #include <stdbool.h>
 
@@ -62,10 +63,22 @@ struct task_struct {
         struct css_set *cgroups;
 };
 
-/* net/sock.h */
+/* net/net_namespace.h, net/sock.h */
+struct net {
+        __u64 net_cookie;
+};
+
+typedef struct {
+        struct net *net;
+} possible_net_t;
+
 struct sock_common {
+        __be32 skc_daddr, skc_rcv_saddr;
+        __be16 skc_dport;
         unsigned short skc_family;
         volatile unsigned char skc_state;
+        possible_net_t skc_net;
+        struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
 };
 
 typedef struct {
@@ -88,6 +101,7 @@ struct socket {
 
 struct inet_sock {
         struct sock sk;
+        __be16 inet_sport;
 };
 
 struct inet_connection_sock {
@@ -110,6 +124,8 @@ struct tcp_sock {
 /* linux/skbuff.h, net/dst.h, net/route.h, net/ip.h, linux/ipv6.h */
 struct net_device {
         unsigned int mtu;
+        int ifindex;
+        possible_net_t nd_net;
 };
 
 struct dst_entry {
@@ -123,6 +139,12 @@ struct rtable {
 };
 
 struct sk_buff {
+        struct net_device *dev;
+        struct sock *sk; /* also a small one, of TIME_WAIT */
+        unsigned int len; /* from data on */
+        __be16 protocol;
+        __u16 transport_header, network_header; /* from head on */
+        unsigned char *head, *data;
         unsigned long _skb_refdst; /* a pointer to its dst_entry, with flags in its last bits */
         char cb[48];               /* inet_skb_parm, inet6_skb_parm while it is in the IP layer */
 };
@@ -133,6 +155,12 @@ struct inet_skb_parm {
 
 struct inet6_skb_parm {
         __u16 frag_max_size;
+};
+
+/* net/dropreason-core.h; the numbers differ */
+enum skb_drop_reason {
+        SKB_DROP_REASON_NOT_SPECIFIED = 2,
+        SKB_DROP_REASON_NO_SOCKET,
 };
 
 /* Contexts of iterators, kernel/bpf/task_iter.c and net/core/bpf_sk_storage.c */
