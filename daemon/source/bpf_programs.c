@@ -149,10 +149,9 @@ static int choose_programs(struct account_bpf *skeleton) {
         bool tells = kernel_tells_socket_of_dropped();
         int r;
 
+        skeleton->rodata->keeps_last = !tells;
         r = bpf_program__set_autoload(skeleton->progs.packet_dropped, !tells);
-        if (r >= 0)
-                r = bpf_program__set_autoload(skeleton->progs.packet_dropped_for, tells);
-        return r < 0 ? r : bpf_program__set_autoload(skeleton->progs.packet_queued, tells);
+        return r < 0 ? r : bpf_program__set_autoload(skeleton->progs.packet_dropped_for, tells);
 }
 
 uint32_t bpf_programs_max_cgroups(uint32_t max_processes) {

@@ -12,7 +12,7 @@
 struct bpf_programs;
 
 /* Loads and attaches them; max_processes bounds the tables in the kernel: as many processes, and connections
- * that are being made. From then on everything is counted,
+ * that are being made; of connections that were closed just now a quarter. From then on everything is counted,
  * in the bank that *bpf_programs_boundary() says, which is 0 at first. Returns 0 or a negative errno with
  * *ret_error saying what was tried and what the kernel said. */
 int bpf_programs_new(uint32_t max_processes, struct bpf_programs **ret_programs,

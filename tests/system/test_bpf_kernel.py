@@ -8,7 +8,7 @@ import sys
 import vm
 
 CASES = ["one_shot_curl", "one_shot_udp", "wrk", "container", "fragments", "headers", "old_sockets", "passed", "activated", "exec",
-         "exit_before_close", "io_uring", "never_accepted", "three_capabilities", "killed"]
+         "exit_before_close", "io_uring", "syn_cookies", "time_wait", "no_socket", "never_accepted", "three_capabilities", "killed"]
 
 if not sys.argv[2:]:
     sys.argv += CASES

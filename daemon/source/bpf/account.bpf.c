@@ -75,10 +75,15 @@ VERIFIED_ONCE int count_handshake(struct __sk_buff *skb, struct account_socket *
         struct account_handshake_key key = {};
         struct account_handshake new = {}, *handshake;
         bool out = amount && amount->way & ACCOUNT_OUT;
+        __u64 owner;
 
         if (!socket || !amount)
                 return 0;
-        forget_closed(skb, out);
+        owner = belated(skb, out);
+        if (owner != 0) {
+                book(owner, amount);
+                return 0;
+        }
         if (!handshake_key(skb, out, &key)) {
                 book(key_of(socket->owner) ?: ACCOUNT_KEY_KERNEL, amount);
                 return 0;
@@ -117,8 +122,10 @@ static __always_inline void count_on(struct __sk_buff *skb, struct bpf_sock *sk,
                 count_handshake(skb, socket, amount);
                 return;
         }
+        if (keeps_last && !out && sk->protocol == IPPROTO_TCP)
+                keep_last(skb);
         if (out && sk->state == BPF_TCP_SYN_SENT && sk->protocol == IPPROTO_TCP)
-                forget_closed(skb, true);
+                belated(skb, true); /* a SYN */
         if (out && task_sends(sk))
                 settle_current(socket, amount->protocol, amount->now_nsec);
         owner = READ_ONCE(socket->owner);
@@ -332,14 +339,14 @@ int BPF_PROG(state_changed, struct sock *sk, int before, int now) {
 }
 
 /* A packet that came and is done with, for which there was no socket, or only TIME_WAIT. Before Linux 6.11 it is not
- * told for which; there it is those with a FIN, as what else is dropped for no special reason may have been at a
- * socket that is closed with it. One of these two is loaded. */
+ * told for which, and what is dropped for no special reason may have been at a socket that is closed with it. One of
+ * these two is loaded. */
 SEC("tp_btf/kfree_skb")
 int BPF_PROG(packet_dropped, struct sk_buff *skb, void *location, unsigned int reason) {
         if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NO_SOCKET))
-                count_unseen(skb, false, 0);
-        else if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED))
-                count_unseen(skb, false, TCP_FIN);
+                count_unseen(skb, false);
+        else if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED) && !is_last(skb))
+                count_unseen(skb, false);
         return 0;
 }
 
@@ -347,22 +354,25 @@ SEC("tp_btf/kfree_skb")
 int BPF_PROG(packet_dropped_for, struct sk_buff *skb, void *location, unsigned int reason, struct sock *sk) {
         if (sk ? sk->__sk_common.skc_state == BPF_TCP_TIME_WAIT
                : reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NO_SOCKET))
-                count_unseen(skb, false, 0);
+                count_unseen(skb, false);
         return 0;
 }
 
-/* What TIME_WAIT answers, from Linux 6.13 on; before, one of the kernel's sockets does. Once, where it leaves by the
- * device that the route says, and not again at one that this lies on. */
+/* What is answered in the name of TIME_WAIT, from Linux 6.13 on, and by IPv6 in nobody's, or there in that of a
+ * listening socket, which is not who sends it. Else it is one of the kernel's sockets, and count_out() is shown it.
+ * Once, where it leaves by the device that the route says, and not again at one that this lies on. */
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(packet_queued, struct sk_buff *skb) {
         struct sock *sk = skb->sk;
         struct dst_entry *route;
+        __u8 state;
 
-        if (!sk || sk->__sk_common.skc_state != BPF_TCP_TIME_WAIT)
+        state = sk ? sk->__sk_common.skc_state : BPF_TCP_LISTEN;
+        if (state != BPF_TCP_TIME_WAIT && (state != BPF_TCP_LISTEN || skb->protocol != bpf_htons(0x86dd)))
                 return 0;
         route = (void *) (skb->_skb_refdst & ~FLAGS_MASK);
         if (!route || BPF_CORE_READ(route, dev) == skb->dev)
-                count_unseen(skb, true, 0);
+                count_unseen(skb, true);
         return 0;
 }
 

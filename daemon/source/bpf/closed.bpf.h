@@ -24,6 +24,9 @@
 /* TCP_TIMEWAIT_LEN in the kernel's net/tcp.h */
 #define CLOSED_NSEC (60 * 1000000000ULL)
 
+/* Set before loading: the kernel does not tell for which socket a packet was dropped. */
+const volatile bool keeps_last = false;
+
 struct tuple {
         __u64 network; /* cookie of the network namespace: another one may have the same addresses */
         __u32 local[4], remote[4]; /* network order; an IPv4 address is the last word, the others are 0 */
@@ -43,6 +46,39 @@ struct {
         __type(key, struct tuple);
         __type(value, struct closed);
 } closed SEC(".maps");
+
+/* The last TCP packet that was counted as it came, on each processor: its ports and sequence number. */
+struct {
+        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, __u64);
+} last SEC(".maps");
+
+static __always_inline __u64 ports_and_sequence(struct sk_buff *skb) {
+        __u64 begin = 0;
+
+        bpf_probe_read_kernel(&begin, sizeof(begin), BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, transport_header));
+        return begin;
+}
+
+VERIFIED_ONCE int keep_last(struct __sk_buff *skb) {
+        __u32 zero = 0;
+        __u64 *kept = bpf_map_lookup_elem(&last, &zero);
+
+        if (kept)
+                *kept = ports_and_sequence(kernel_pointer(skb));
+        return 0;
+}
+
+/* Was a packet that is done with now counted before? It is handled on the processor that it was counted on, right
+ * after; or it waited for a task to let go of the socket, where the kernel has a reason to drop it if at all. */
+static __always_inline bool is_last(struct sk_buff *skb) {
+        __u32 zero = 0;
+        __u64 *kept = bpf_map_lookup_elem(&last, &zero);
+
+        return kept && *kept == ports_and_sequence(skb);
+}
 
 static __always_inline bool is_mapped(const __u32 address[4]) {
         return address[0] == 0 && address[1] == 0 && address[2] == bpf_htonl(0xffff);
@@ -76,7 +112,6 @@ struct segment {
         __u8 flags;
 };
 
-#define TCP_FIN 1
 #define TCP_SYN 2
 
 /* Returns whether it is one, whole, with its headers there. */
@@ -135,13 +170,16 @@ static __always_inline __u64 owner_of_closed(const struct segment *segment) {
         return entry->owner;
 }
 
-/* A new connection begins, with packets of which this is the first or one of. */
-VERIFIED_ONCE int forget_closed(struct __sk_buff *skb, int out) {
+/* A packet at a socket that listens, or one that is not connected yet: the process whose connection it was; 0: it is
+ * of a new one. */
+VERIFIED_ONCE __u64 belated(struct __sk_buff *skb, int out) {
         struct segment segment = {};
 
-        if (find_segment(kernel_pointer(skb), out, &segment))
+        if (!find_segment(kernel_pointer(skb), out, &segment))
+                return 0;
+        if (segment.flags & TCP_SYN)
                 bpf_map_delete_elem(&closed, &segment.tuple);
-        return 0;
+        return owner_of_closed(&segment);
 }
 
 /* A packet of one of the kernel's own sockets: whose it is; 0: the kernel's. */
@@ -152,11 +190,11 @@ VERIFIED_ONCE __u64 answered_for(struct __sk_buff *skb) {
 }
 
 /* A packet that no program at a socket is shown. */
-static __always_inline void count_unseen(struct sk_buff *skb, bool out, __u8 flags) {
+static __always_inline void count_unseen(struct sk_buff *skb, bool out) {
         struct segment segment = {};
         __u64 owner;
 
-        if (!find_segment(skb, out, &segment) || (segment.flags & flags) != flags)
+        if (!find_segment(skb, out, &segment))
                 return;
         owner = owner_of_closed(&segment);
         if (owner != 0)
