@@ -47,7 +47,8 @@ struct {
         __type(value, struct closed);
 } closed SEC(".maps");
 
-/* The last TCP packet that was counted as it came, on each processor: its ports and sequence number. */
+/* The last TCP packet that was counted as it came, on each processor, by what tells it from the one before: where it
+ * lies, ports, both numbers, flags. */
 struct {
         __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
         __uint(max_entries, 1);
@@ -55,11 +56,11 @@ struct {
         __type(value, __u64);
 } last SEC(".maps");
 
-static __always_inline __u64 ports_and_sequence(struct sk_buff *skb) {
-        __u64 begin = 0;
+static __always_inline __u64 mark_of(struct sk_buff *skb) {
+        __u64 header[2] = {};
 
-        bpf_probe_read_kernel(&begin, sizeof(begin), BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, transport_header));
-        return begin;
+        bpf_probe_read_kernel(header, sizeof(header), BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, transport_header));
+        return header[0] ^ (header[1] << 32 | header[1] >> 32) ^ (__u64) skb;
 }
 
 VERIFIED_ONCE int keep_last(struct __sk_buff *skb) {
@@ -67,7 +68,7 @@ VERIFIED_ONCE int keep_last(struct __sk_buff *skb) {
         __u64 *kept = bpf_map_lookup_elem(&last, &zero);
 
         if (kept)
-                *kept = ports_and_sequence(kernel_pointer(skb));
+                *kept = mark_of(kernel_pointer(skb));
         return 0;
 }
 
@@ -77,7 +78,7 @@ static __always_inline bool is_last(struct sk_buff *skb) {
         __u32 zero = 0;
         __u64 *kept = bpf_map_lookup_elem(&last, &zero);
 
-        return kept && *kept == ports_and_sequence(skb);
+        return kept && *kept == mark_of(kernel_pointer(skb));
 }
 
 static __always_inline bool is_mapped(const __u32 address[4]) {
