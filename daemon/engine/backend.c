@@ -15,6 +15,7 @@ static int open_named(struct engine *engine, const char *name, const struct sour
                 .ring_bytes = engine->config.ring_bytes,
                 .workers = engine->config.workers,
                 .max_processes = engine->config.max_kernel_processes,
+                .max_sockets = engine->config.max_kernel_sockets,
                 .interfaces = engine->interfaces,
                 .devices = engine->devices,
         };

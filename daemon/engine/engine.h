@@ -24,6 +24,7 @@ struct engine_config {
         uint32_t max_sockets;  /* remembered by the owner lookup */
         uint64_t sync_interval_usec; /* all processes are walked over, and each row read anew, at most so
                                         often */
+        uint32_t max_kernel_sockets;   /* that have an owner there */
         uint32_t max_kernel_processes; /* in the kernel's own table, which the bpf source reads */
         struct books_limits limits;
 };

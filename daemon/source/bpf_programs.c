@@ -158,7 +158,7 @@ uint32_t bpf_programs_max_cgroups(uint32_t max_processes) {
         return MAX(max_processes / PROCESSES_PER_CGROUP, CGROUPS_LEAST);
 }
 
-static int open_skeleton(uint32_t max_processes, char *log, struct account_bpf **ret_skeleton,
+static int open_skeleton(uint32_t max_processes, uint32_t max_sockets, char *log, struct account_bpf **ret_skeleton,
                          struct source_error *ret_error) {
         LIBBPF_OPTS(bpf_object_open_opts, options, .kernel_log_buf = log, .kernel_log_size = KERNEL_LOG_BYTES);
         struct account_bpf *skeleton = account_bpf__open_opts(&options);
@@ -166,6 +166,7 @@ static int open_skeleton(uint32_t max_processes, char *log, struct account_bpf *
 
         if (!skeleton)
                 return say(ret_error, -errno, "cannot open the programs: %s", strerror(errno));
+        skeleton->bss->room.max_sockets = max_sockets;
         skeleton->rodata->nsec_per_tick = NSEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
         r = bpf_map__set_max_entries(skeleton->maps.processes, max_processes + 2);
         if (r >= 0)
@@ -282,7 +283,7 @@ static int attach_all(struct bpf_programs *programs, int cgroup, struct source_e
         return r;
 }
 
-int bpf_programs_new(uint32_t max_processes, struct bpf_programs **ret_programs,
+int bpf_programs_new(uint32_t max_processes, uint32_t max_sockets, struct bpf_programs **ret_programs,
                      struct source_error *ret_error) {
         _cleanup_(bpf_programs_freep) struct bpf_programs *programs = calloc(1, sizeof(*programs));
         _cleanup_free_ char *log = calloc(1, KERNEL_LOG_BYTES);
@@ -298,7 +299,7 @@ int bpf_programs_new(uint32_t max_processes, struct bpf_programs **ret_programs,
         cgroup = open_root_cgroup(ret_error);
         if (cgroup < 0)
                 return cgroup;
-        r = open_skeleton(max_processes, log, &programs->skeleton, ret_error);
+        r = open_skeleton(max_processes, max_sockets, log, &programs->skeleton, ret_error);
         if (r >= 0)
                 r = add_keys(programs->skeleton, ret_error);
         if (r >= 0)
@@ -337,5 +338,19 @@ struct account_gauge *bpf_programs_gauge(struct bpf_programs *programs) {
 }
 
 int bpf_programs_settle_idle(struct bpf_programs *programs) {
-        return run_iterator(programs->settle_idle);
+        struct account_room *room = &programs->skeleton->bss->room;
+        int r;
+
+        __atomic_store_n(&room->counted, 0, __ATOMIC_SEQ_CST);
+        r = run_iterator(programs->settle_idle);
+        if (r >= 0)
+                __atomic_store_n(&room->sockets, __atomic_load_n(&room->counted, __ATOMIC_SEQ_CST),
+                                 __ATOMIC_SEQ_CST);
+        return r;
+}
+
+bool bpf_programs_full(const struct bpf_programs *programs) {
+        const struct account_room *room = &programs->skeleton->bss->room;
+
+        return __atomic_load_n(&room->sockets, __ATOMIC_SEQ_CST) >= room->max_sockets;
 }

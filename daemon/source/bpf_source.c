@@ -37,6 +37,7 @@
 #define HANDSHAKE_NSEC  (75 * NSEC_PER_SEC)
 #define HANDSHAKE_READS 10u /* looked for every so many reads */
 
+#define SOCKET_READS 10u /* sockets are counted every so many reads, and with each while there is no room */
 #define CGROUP_READS 10u /* room for new cgroups is made every so many reads */
 
 struct bpf_source {
@@ -125,7 +126,7 @@ static int bpf_source_open(const struct source_config *config, void **ret_state,
         r = bpf_deltas_new(source->max_entries, &source->deltas);
         if (r < 0)
                 return r;
-        r = bpf_programs_new(config->max_processes, &source->programs, ret_error);
+        r = bpf_programs_new(config->max_processes, config->max_sockets, &source->programs, ret_error);
         if (r < 0)
                 return r;
         r = bpf_cgroups_new(bpf_programs_cgroups(source->programs),
@@ -264,7 +265,7 @@ static int bpf_source_drain(void *state, int max_packets, sample_handler handler
 
         (void) max_packets; /* it is a table, and bounded */
         (void) !read(source->timer, &expirations, sizeof(expirations)); /* nothing there: not asked by it */
-        if (source->idle_before != 0)
+        if (source->idle_before != 0 || source->reads % SOCKET_READS == 0 || bpf_programs_full(source->programs))
                 r = bpf_programs_settle_idle(source->programs);
         stamp(source, time_usec);
         if (r >= 0)

@@ -29,6 +29,7 @@ struct source_config {
         size_t ring_bytes;             /* memory of the kernel's packet ring */
         unsigned workers;              /* that read live packets; at least 1 */
         uint32_t max_processes;        /* entries of the kernel's table of processes, for "bpf" */
+        uint32_t max_sockets;          /* that it keeps an owner for, for "bpf" */
         struct interfaces *interfaces; /* who we are; outlives the source */
         struct device_list *devices;   /* what is captured on, kept up to date for others to read; outlives the
                                         * source. For "pcap" */

@@ -19,8 +19,8 @@
 #define PACKET_BYTES  (PAYLOAD_BYTES + 28u) /* IPv4 and UDP headers */
 #define DEADLINE_MSEC 10000
 
-static int open_source(uint32_t max_processes, struct source **ret_source) {
-        const struct source_config config = {.max_processes = max_processes};
+static int open_source(uint32_t max_processes, uint32_t max_sockets, struct source **ret_source) {
+        const struct source_config config = {.max_processes = max_processes, .max_sockets = max_sockets};
         struct source_error error = {};
         int r = source_new("bpf", &config, ret_source, &error);
 
@@ -34,12 +34,12 @@ static int open_source(uint32_t max_processes, struct source **ret_source) {
 }
 
 /* Opens it, or leaves the test: where it is built without, having seen that it says so. */
-#define OPEN_OR_LEAVE(max_processes, ret_source)                   \
+#define OPEN_OR_LEAVE(max_processes, max_sockets, ret_source)      \
         do {                                                       \
                 int _r;                                            \
                 SKIP_UNLESS_ROOT();                                \
                 test_enter_namespace();                            \
-                _r = open_source(max_processes, ret_source);       \
+                _r = open_source(max_processes, max_sockets, ret_source); \
                 if (_r == -EOPNOTSUPP)                             \
                         return;                                    \
                 if (_r < 0)                                        \
@@ -131,7 +131,7 @@ static void test_no_room(void **state) {
         int fd;
 
         (void) state;
-        OPEN_OR_LEAVE(1, &source);
+        OPEN_OR_LEAVE(1, 4096, &source);
         assert_true(source_knows_owners(source));
         fd = receiver(&address);
         for (size_t i = 0; i < seen.n_pids; i++) {
@@ -145,6 +145,49 @@ static void test_no_room(void **state) {
                 read_once(source, &seen);
         }
         assert_true(seen.overflow >= 2 * DATAGRAMS * PACKET_BYTES);
+        close(fd);
+        source_free(source);
+}
+
+/* A connection to a listening socket, and a byte over it. */
+static void connect_once(void) {
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), client, accepted;
+        socklen_t length = sizeof(address);
+        char byte = 'x';
+
+        assert_true(listener >= 0);
+        assert_int_equal(bind(listener, (struct sockaddr *) &address, sizeof(address)), 0);
+        assert_int_equal(getsockname(listener, (struct sockaddr *) &address, &length), 0);
+        assert_int_equal(listen(listener, 1), 0);
+        client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(client, (struct sockaddr *) &address, sizeof(address)), 0);
+        accepted = accept(listener, NULL, NULL);
+        assert_int_equal(write(client, &byte, 1), 1);
+        assert_int_equal(read(accepted, &byte, 1), 1);
+        close(accepted);
+        close(client);
+        close(listener);
+}
+
+/* More sockets than an owner can be kept for: what they move is counted, for nobody, and goes its way. */
+static void test_no_room_for_sockets(void **state) {
+        struct seen seen = {.n_pids = 1};
+        struct sockaddr_in address;
+        struct source *source;
+        int fd;
+
+        (void) state;
+        OPEN_OR_LEAVE(4096, 0, &source);
+        fd = receiver(&address);
+        seen.pids[0] = send_from_child(&address);
+        assert_int_equal(receive_all(fd), DATAGRAMS);
+        connect_once();
+        for (unsigned reads = 0; seen.overflow < 2 * DATAGRAMS * PACKET_BYTES; reads++) { /* sent, and received */
+                assert_true(reads < 5);
+                read_once(source, &seen);
+        }
+        assert_int_equal(seen.bytes[0], 0);
         close(fd);
         source_free(source);
 }
@@ -163,7 +206,7 @@ static void test_seconds(void **state) {
         int fd;
 
         (void) state;
-        OPEN_OR_LEAVE(4096, &source);
+        OPEN_OR_LEAVE(4096, 4096, &source);
         fd = receiver(&address);
         for (unsigned turn = 0; turn < 3; turn++) {
                 struct seen late = {.n_pids = 1}, early = {.n_pids = 1};
@@ -201,6 +244,7 @@ static void test_seconds(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_no_room),
+                cmocka_unit_test(test_no_room_for_sockets),
                 cmocka_unit_test(test_seconds),
         };
 

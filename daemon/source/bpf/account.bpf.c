@@ -27,7 +27,7 @@ static __noinline struct account_socket *socket_add(struct bpf_sock *sk) {
                 return NULL;
         if (BPF_CORE_READ_BITFIELD_PROBED((struct sock *) kernel_pointer(sk), sk_kern_sock))
                 new.owner = ACCOUNT_KERNEL;
-        return bpf_sk_storage_get(&sockets, sk, &new, BPF_SK_STORAGE_GET_F_CREATE);
+        return socket_storage(sk, &new);
 }
 
 /* Makes the task that runs now the one that uses the socket. Not a kernel thread: those work for others. */
@@ -174,7 +174,7 @@ SEC("cgroup/sock_create")
 int socket_created(struct bpf_sock *sk) {
         struct account_socket new = {.owner = owner_of_task(bpf_get_current_task_btf(), ACCOUNT_OPEN)};
 
-        bpf_sk_storage_get(&sockets, sk, &new, BPF_SK_STORAGE_GET_F_CREATE);
+        socket_storage(sk, &new);
         return PASS;
 }
 
@@ -193,7 +193,7 @@ static __always_inline int used(struct bpf_sock_addr *address) {
 
         if (!address->sk)
                 return PASS;
-        socket = bpf_sk_storage_get(&sockets, address->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+        socket = socket_storage(address->sk, NULL);
         if (socket)
                 settle_current(socket, protocol_of(address->protocol), bpf_ktime_get_ns());
         return PASS;
@@ -298,8 +298,15 @@ int connection_accepted(struct bpf_sock_ops *ops) {
 
         if (ops->op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB || !sk)
                 return PASS;
-        socket = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-        if (socket && socket->listener != 0)
+        socket = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+        if (!socket)
+                return PASS;
+        if (READ_ONCE(room.sockets) >= room.max_sockets) { /* it has a copy of the one that listens */
+                bpf_sk_storage_delete(&sockets, sk);
+                return PASS;
+        }
+        __sync_fetch_and_add(&room.sockets, 1);
+        if (socket->listener != 0)
                 take_handshake(sk, socket);
         return PASS;
 }
@@ -419,7 +426,7 @@ int find_sockets(struct bpf_iter__task_file *context) {
         sk = inode ? inode->sk : NULL;
         if (!sk || (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
                 return 0;
-        socket = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+        socket = socket_storage(sk, NULL);
         if (!socket)
                 return 0;
         owner = socket->owner;
@@ -432,15 +439,18 @@ int find_sockets(struct bpf_iter__task_file *context) {
         return 0;
 }
 
-/* Run when datagrams have waited for a while: there are ways to receive them that we do not see, so that who
- * made the socket is taken for who does. */
+/* Run now and then, to count the sockets, and when datagrams have waited for a while: there are ways to receive them
+ * that we do not see, so that who made the socket is taken for who does. */
 SEC("iter/bpf_sk_storage_map")
 int settle_idle(struct bpf_iter__bpf_sk_storage_map *context) {
         struct account_socket *socket;
         struct sock *sk = context->sk;
         __u64 now_nsec = bpf_ktime_get_ns(), owner;
 
-        if (!sk || !context->value || sk->sk_protocol == IPPROTO_TCP)
+        if (!sk || !context->value)
+                return 0;
+        __sync_fetch_and_add(&room.counted, 1);
+        if (sk->sk_protocol == IPPROTO_TCP)
                 return 0;
         socket = bpf_sk_storage_get(&sockets, sk, NULL, 0);
         if (!socket)

@@ -95,6 +95,14 @@ struct account_handshake {
         __u32 padding;
 };
 
+/* Sockets with storage. It is our memory, and goes with the socket, which nobody tells: they are counted now and
+ * then, and those that were given storage since are added. */
+struct account_room {
+        __u64 sockets;
+        __u64 max_sockets;
+        __u64 counted; /* by settle_idle() */
+};
+
 /* Bytes that wait for their owner, in sockets and handshakes. */
 struct account_gauge {
         __u64 pending;      /* all */

@@ -16,6 +16,7 @@ const volatile __u64 nsec_per_tick = 10000000; /* of the clock that proc(5) give
 /* When the second under way began or ends, CLOCK_MONOTONIC in ns; the last bit is the bank for before. */
 __u64 boundary;
 struct account_gauge gauge;
+struct account_room room;
 
 /* Not LRU: what is evicted there is lost, and nobody knows. Allocated as it is needed. */
 struct {
@@ -53,6 +54,19 @@ struct {
 
 static const struct account_process no_process;
 static const struct account_cgroup no_cgroup;
+
+/* The storage of a socket, made as `new` says where it has none, as long as there is room. */
+#define socket_storage(sk, new)                                                                            \
+        ({                                                                                                 \
+                struct account_socket *_socket = bpf_sk_storage_get(&sockets, sk, NULL, 0);                \
+                                                                                                           \
+                if (!_socket && READ_ONCE(room.sockets) < room.max_sockets) {                              \
+                        _socket = bpf_sk_storage_get(&sockets, sk, new, BPF_SK_STORAGE_GET_F_CREATE);      \
+                        if (_socket)                                                                       \
+                                __sync_fetch_and_add(&room.sockets, 1);                                    \
+                }                                                                                          \
+                _socket;                                                                                   \
+        })
 
 /* So many bytes of one socket, in one direction. */
 struct amount {
