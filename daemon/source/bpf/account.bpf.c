@@ -97,8 +97,8 @@ VERIFIED_ONCE int count_handshake(struct __sk_buff *skb, struct account_socket *
                 bpf_map_update_elem(&handshakes, &key, &new, BPF_NOEXIST);
                 handshake = bpf_map_lookup_elem(&handshakes, &key);
         }
-        if (!handshake) { /* more of them than there is room for: a flood of SYNs */
-                book(key_of(socket->owner) ?: ACCOUNT_KEY_KERNEL, amount);
+        if (!handshake) { /* more of them than there is room for: a flood of SYNs. Whose this one will be is not known */
+                book(ACCOUNT_KEY_OVERFLOW, amount);
                 return 0;
         }
         gauge_add(ACCOUNT_TCP, amount->bytes);
