@@ -22,6 +22,7 @@ from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Daemon, Host, alone, ass
 
 V4, V6 = ("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")
 WAYS = ("in", "out")
+MISSED = 300  # bytes: a few FINs, of hundreds or thousands
 
 
 @contextlib.contextmanager
@@ -43,10 +44,11 @@ def totals(daemon, pids):
     return {way: sum(row[way] for row in rows) for way in WAYS}
 
 
-def assert_exactly(daemon, expected):
+def assert_exactly(daemon, expected, missed=0):
     """Each process (or several together) has just these bytes, what it gives: {pids: {"in": …, "out": …}}. It is asked
     each time, since the last acknowledgements may still be on their way; and the daemon reads once a second. What comes
-    up to the truth must stay there with the next read."""
+    up to the truth must stay there with the next read. Up to so many bytes may be missed, never any too many: of what comes
+    in the very moment in which TIME_WAIT takes the place of a socket."""
     got, truth = {}, {}
 
     def equal():
@@ -54,7 +56,7 @@ def assert_exactly(daemon, expected):
         truth.clear()
         truth.update({key if isinstance(key, tuple) else (key,): value for key, value in expected().items()})
         got.update({key: totals(daemon, key) for key in truth})
-        return got == truth
+        return all(0 <= truth[key][way] - got[key][way] <= missed for key in truth for way in WAYS)
 
     def next_read(before):
         return until(lambda: (now := daemon.status()["PacketsReceived"]) != before and now, "another read")
@@ -128,7 +130,7 @@ def test_one_shot_curl(build):
         until(lambda: len(curls()) >= count, "all curls")
         rows = curls()
         assert_exactly(daemon, lambda: {tuple(row["pid"] for row in rows): moved(a), tuple(workers): moved(b),
-                                master: {"in": 0, "out": 0}})
+                                master: {"in": 0, "out": 0}}, missed=MISSED)
         for row in rows:
             assert row["total"]["in"] > 20000 and row["total"]["in"] < 23000, row
             assert row["state"] == "exited" and row["uid"] == 0 and row["start_time_usec"] > 0, row
@@ -202,7 +204,8 @@ def test_wrk(build):
                      stdout=subprocess.PIPE) as client:
             output = client.communicate()[0]
             assert client.returncode == 0
-        assert_exactly(daemon, lambda: {client.pid: moved(a), tuple(workers): moved(b), master: {"in": 0, "out": 0}})
+        assert_exactly(daemon, lambda: {client.pid: moved(a), tuple(workers): moved(b), master: {"in": 0, "out": 0}},
+                       missed=MISSED)
         assert_books(daemon)
         return next(line for line in output.splitlines() if "Requests/sec" in line)
 
