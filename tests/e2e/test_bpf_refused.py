@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import refusals
-from harness import Daemon, has_owner, hosts, main, private_bus, sh, traffic, until
+from harness import Daemon, alone, has_owner, hosts, main, private_bus, sh, traffic, until
 
 V4 = ("10.9.0.1", "10.9.0.2")
 
@@ -112,6 +112,7 @@ def test_falls_back(build):
         assert_fallen_back(daemon, "no cgroup2 file system is mounted (only cgroup v1?)")
 
 
+@alone
 def test_exclusive(build):
     """Somebody else's program at the root, attached so that no other one may be: theirs stays."""
     if not refusals.possible():
@@ -152,6 +153,7 @@ for i in range({SYNS}):
 """
 
 
+@alone
 def test_syn_flood(build):
     """Of connections that are never made, with a new other end each: what is kept for them is bounded, and every byte
     is on the books, kept or counted for nobody. A connection that is one is made, and counted, all the same."""
