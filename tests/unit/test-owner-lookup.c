@@ -17,7 +17,7 @@
 /* Real sockets in a network namespace of the test's own, looked up in the real kernel. */
 
 static const struct owner_config config = {
-        .proc_root = "/proc", .scan_interval_usec = 0, .max_sockets = 10000};
+        .proc_root = "/proc", .scan_interval_usec = 0, .max_sockets = 1000000};
 
 static struct owner_lookup *new_lookup(void) {
         struct owner_lookup *lookup;
