@@ -206,7 +206,7 @@ static void test_seconds(void **state) {
         int fd;
 
         (void) state;
-        OPEN_OR_LEAVE(4096, 4096, &source);
+        OPEN_OR_LEAVE(4096, 1000000, &source);
         fd = receiver(&address);
         for (unsigned turn = 0; turn < 3; turn++) {
                 struct seen late = {.n_pids = 1}, early = {.n_pids = 1};
