@@ -12,6 +12,7 @@
 #include "source/filter_compile.h"
 #include "source/pcap_handle.h"
 #include "source/sample_batch.h"
+#include "source/sample_run.h"
 #include "util/clock.h"
 
 /* Samples that a worker may have for the books at a time: 1 MB of them. */
@@ -21,7 +22,8 @@
 struct member {
         pcap_t *handle;
         struct orient orient;
-        struct sample_batch *batch; /* NULL: the only one, whose samples are handed over at once */
+        struct sample_batch *batch; /* NULL: the only one, whose samples are handed over as they come, */
+        struct sample_run run;      /* a train of packets at a time */
         struct drop_counter drops;
         int result; /* of the last drain */
         struct source_error error;
@@ -198,7 +200,7 @@ static void on_packet(u_char *userdata, const struct pcap_pkthdr *header, const 
         if (!orient_packet(&member->orient, data, header->caplen, header->len, time_usec, &sample))
                 return;
         if (!member->batch) {
-                capture->handler(&sample, capture->userdata);
+                sample_run_add(&member->run, &sample, capture->handler, capture->userdata);
                 return;
         }
         sample_batch_add(member->batch, &sample);
@@ -233,6 +235,7 @@ static int hand_over(struct live_handle *capture, int max_packets, struct source
         for (unsigned i = 0; i < capture->n; i++) {
                 struct member *member = &capture->members[i];
 
+                sample_run_end(&member->run, capture->handler, capture->userdata);
                 if (member->batch)
                         sample_batch_take(member->batch, capture->handler, capture->userdata);
                 if (member->result < 0) {

@@ -33,7 +33,7 @@ struct host {
 static void on_sample(const struct sample *sample, void *userdata) {
         struct host *host = userdata;
 
-        host->packets++;
+        host->packets += sample->packets;
         host->bytes += sample->bytes;
 }
 

@@ -17,10 +17,10 @@ struct sums {
 static void on_sample(const struct sample *sample, void *userdata) {
         struct sums *sums = userdata;
 
-        sums->packets++;
+        sums->packets += sample->packets;
         sums->bytes += sample->bytes;
         sums->keyless += sample->keyless;
-        sums->by_direction[sample->direction]++;
+        sums->by_direction[sample->direction] += sample->packets;
 }
 
 /* state is the interfaces: who we are. */

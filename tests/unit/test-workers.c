@@ -4,7 +4,9 @@
 
 #include "account/books.h"
 #include "source/sample_batch.h"
+#include "source/sample_run.h"
 #include "support/test.h"
+#include "util/clock.h"
 #include "util/worker_pool.h"
 
 #define WORKERS 4u
@@ -117,6 +119,59 @@ static void test_batch_alone(void **state) {
         assert_false(sample_batch_is_full(batch));
 }
 
+static void add_to_run(struct sample_run *run, uint16_t port, uint64_t time_usec, bool syn, struct taken *taken) {
+        struct sample sample = test_sample(test_key(1, port, 2, 80, IPPROTO_TCP), DIRECTION_OUT, 10, 0);
+
+        sample.time_usec = time_usec;
+        sample.connection_start = syn;
+        sample_run_add(run, &sample, take, taken);
+}
+
+/* One sample of what follows each other within moments; the order stays. */
+static void test_run(void **state) {
+        const uint64_t second = 7 * USEC_PER_SEC;
+        struct sample_run run = {};
+        struct taken taken = {};
+
+        (void) state;
+        add_to_run(&run, 1000, second, false, &taken);
+        add_to_run(&run, 1000, second + 5000, false, &taken);
+        assert_int_equal(taken.n, 0);
+        add_to_run(&run, 1000, second + 10000, false, &taken); /* too late to be of the train */
+        assert_int_equal(taken.n, 1);
+        assert_int_equal(taken.samples[0].bytes, 20);
+        assert_int_equal(taken.samples[0].packets, 2);
+        assert_int_equal(taken.samples[0].time_usec, second);
+        add_to_run(&run, 1001, second + 10000, false, &taken); /* of another flow */
+        add_to_run(&run, 1001, second + 10001, true, &taken);  /* another connection: at once */
+        assert_int_equal(taken.n, 4);
+        assert_true(taken.samples[3].connection_start);
+        add_to_run(&run, 1001, second + 10002, false, &taken);
+        add_to_run(&run, 1001, second + 10001, false, &taken); /* the clock went back */
+        add_to_run(&run, 1001, second - 1, false, &taken);     /* into another second */
+        assert_int_equal(taken.n, 6);
+        sample_run_end(&run, take, &taken);
+        sample_run_end(&run, take, &taken);
+        assert_int_equal(taken.n, 7);
+        assert_int_equal(taken.samples[6].packets, 1);
+}
+
+static void test_run_alone(void **state) {
+        struct sample sample = test_sample(test_key(1, 0, 2, 0, IPPROTO_UDP), DIRECTION_IN, 5, 0);
+        struct sample_run run = {};
+        struct taken taken = {};
+
+        (void) state;
+        sample.fragment = FRAGMENT_LATER;
+        sample_run_add(&run, &sample, take, &taken);
+        sample_run_add(&run, &sample, take, &taken);
+        sample.fragment = FRAGMENT_NONE;
+        sample.keyless = true;
+        sample_run_add(&run, &sample, take, &taken);
+        sample_run_add(&run, &sample, take, &taken);
+        assert_int_equal(taken.n, 4);
+}
+
 /* The books do not know whether there was a batch between. */
 static void enter(const struct sample *sample, void *userdata) {
         books_enter(userdata, sample);
@@ -168,6 +223,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_pool),        cmocka_unit_test(test_pool_of_none),
                 cmocka_unit_test(test_batch),       cmocka_unit_test(test_batch_alone),
+                cmocka_unit_test(test_run),         cmocka_unit_test(test_run_alone),
                 cmocka_unit_test(test_same_books),
         };
 

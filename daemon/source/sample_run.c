@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "source/sample_run.h"
+
+#include <string.h>
+
+#include "util/clock.h"
+
+/* How long a train may be: when a flow was last seen decides whose its last packets are, to some 100 ms. */
+#define RUN_USEC (10 * USEC_PER_MSEC)
+
+/* What decides what a flow is stays a sample of its own, in its place. */
+static bool may_join(const struct sample *sample) {
+        return !sample->keyless && !sample->connection_start && sample->fragment == FRAGMENT_NONE;
+}
+
+static bool joins(const struct sample_run *run, const struct sample *sample) {
+        const struct sample *first = &run->sample;
+
+        /* stamps may go back, with the clock or between processors: then the difference is huge */
+        return run->open && sample->time_usec - first->time_usec < RUN_USEC &&
+               sample->time_usec / USEC_PER_SEC == first->time_usec / USEC_PER_SEC &&
+               sample->direction == first->direction && sample->ifindex == first->ifindex &&
+               memcmp(&sample->key, &first->key, sizeof(sample->key)) == 0 && may_join(sample);
+}
+
+void sample_run_add(struct sample_run *run, const struct sample *sample, sample_handler handler, void *userdata) {
+        if (joins(run, sample)) {
+                run->sample.bytes += sample->bytes;
+                run->sample.packets += sample->packets;
+                return;
+        }
+        sample_run_end(run, handler, userdata);
+        if (!may_join(sample)) {
+                handler(sample, userdata);
+                return;
+        }
+        run->sample = *sample;
+        run->open = true;
+}
+
+void sample_run_end(struct sample_run *run, sample_handler handler, void *userdata) {
+        if (run->open)
+                handler(&run->sample, userdata);
+        run->open = false;
+}
