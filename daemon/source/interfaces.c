@@ -39,6 +39,7 @@ struct interfaces {
         struct snapshot now;
         struct mnl_socket *events; /* NULL: nothing ever changes */
         uint64_t generation;
+        uint64_t changed_usec; /* CLOCK_REALTIME, when `now` was read; 0: nothing ever changes */
         bool stale; /* something changed since `now` was read */
 };
 
@@ -261,6 +262,7 @@ static int refresh(struct interfaces *interfaces) {
         snapshot_done(&interfaces->now);
         interfaces->now = fresh;
         interfaces->generation++;
+        interfaces->changed_usec = clock_usec(CLOCK_REALTIME);
         interfaces->stale = false;
         return 1;
 }
@@ -334,6 +336,10 @@ bool interfaces_are_stale(const struct interfaces *interfaces) {
 
 uint64_t interfaces_generation(const struct interfaces *interfaces) {
         return interfaces->generation;
+}
+
+uint64_t interfaces_changed_usec(const struct interfaces *interfaces) {
+        return interfaces->changed_usec;
 }
 
 const struct interface *interfaces_get_recent(const struct interfaces *interfaces, uint32_t ifindex) {

@@ -66,6 +66,10 @@ bool interfaces_are_stale(const struct interfaces *interfaces);
 /* Another number after each change. */
 uint64_t interfaces_generation(const struct interfaces *interfaces);
 
+/* When the last change was read, CLOCK_REALTIME: for packets with later stamps, all that there is to ask gives the same
+ * answer until the next change. 0: nothing ever changes. */
+uint64_t interfaces_changed_usec(const struct interfaces *interfaces);
+
 /* NULL: none of that index. Good until the next interfaces_update(). */
 const struct interface *interfaces_get(const struct interfaces *interfaces, uint32_t ifindex);
 

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "decode/decode.h"
-
 /* How many devices may lie above each other: net/core/dev.c, MAX_NEST_DEV. */
 #define STACK_MAX 8
 
@@ -215,6 +213,47 @@ static void set_keyless(struct sample *sample, const struct packet *packet,
                                                                   : DIRECTION_IN;
 }
 
+/* Only where type, interface and addresses decide all: not on a device that another one may take packets from, nor
+ * where some are not asked for. */
+static void remember(struct orient *orient, const struct interface *interface, const struct packet *packet,
+                     const struct sample *sample) {
+        orient->memo.valid = interface && interface->kind == INTERFACE_PLAIN && interface->master == 0 &&
+                             interface->first_upper == 0 &&
+                             (!orient->addresses || orient->addresses->n == 0) &&
+                             (packet->type == PACKET_TYPE_FROM_US || packet->type == PACKET_TYPE_TO_US) &&
+                             orient->time_usec > interfaces_changed_usec(orient->interfaces);
+        if (!orient->memo.valid)
+                return;
+        orient->memo.generation = interfaces_generation(orient->interfaces);
+        orient->memo.type = packet->type;
+        orient->memo.ifindex = packet->ifindex;
+        orient->memo.key = packet->key;
+        orient->memo.turned = sample->key;
+        orient->memo.direction = sample->direction;
+}
+
+/* Is this packet one more of the same? */
+static bool recall(const struct orient *orient, const struct packet *packet, struct sample *ret_sample) {
+        const struct orient_memo *memo = &orient->memo;
+
+        if (!memo->valid || packet->ifindex != memo->ifindex || packet->type != memo->type ||
+            packet->fragment != FRAGMENT_NONE ||
+            memcmp(&packet->key, &memo->key, sizeof(memo->key)) != 0 ||
+            memo->generation != interfaces_generation(orient->interfaces) ||
+            orient->time_usec <= interfaces_changed_usec(orient->interfaces))
+                return false;
+        *ret_sample = (struct sample){
+                .key = memo->turned,
+                .time_usec = orient->time_usec,
+                .bytes = packet->bytes,
+                .packets = 1,
+                .ifindex = memo->ifindex,
+                .direction = memo->direction,
+                .connection_start = packet->connection_start,
+        };
+        return true;
+}
+
 bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, size_t wire_length,
                    uint64_t time_usec, struct sample *ret_sample) {
         const struct interface *interface = NULL;
@@ -227,6 +266,8 @@ bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, 
         r = decode_packet(orient->link_type, data, captured, wire_length, &packet, &reason);
         if (packet.ifindex == 0)
                 packet.ifindex = orient->ifindex;
+        if (r >= 0 && recall(orient, &packet, ret_sample))
+                return true;
         if (!orient->any_host && packet.ifindex != 0)
                 interface = interfaces_get_recent(orient->interfaces, packet.ifindex);
         if (interface && counts_elsewhere(orient, interface, &packet))
@@ -250,6 +291,7 @@ bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, 
                         return false;
                 if (sample.direction == DIRECTION_IN)
                         sample.key = flow_key_reverse(&packet.key);
+                remember(orient, interface, &packet, &sample);
         }
         if (interface && interface->kind == INTERFACE_TUNNEL)
                 orient->counts.tunnel_inner += packet.bytes;

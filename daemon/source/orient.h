@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "decode/decode.h"
 #include "model/sample.h"
 #include "source/addresses.h"
 #include "source/device_list.h"
@@ -24,6 +25,17 @@ struct orient_counts {
         uint64_t tunnel_inner; /* bytes in the ledger that travelled inside packets that are in it too */
 };
 
+/* What became of the last packet: the next one is likely to be of the same flow. */
+struct orient_memo {
+        uint64_t generation; /* of the interfaces */
+        enum packet_type type;
+        uint32_t ifindex;
+        struct flow_key key; /* as decoded: from source to destination */
+        struct flow_key turned;
+        enum direction direction;
+        bool valid;
+};
+
 /* From captured bytes to a sample: decodes the packet, turns it so that `local` is our end, and sees to it
  * that what is seen on several devices counts on one. */
 struct orient {
@@ -34,6 +46,7 @@ struct orient {
         const struct addresses *addresses;   /* that count; NULL or none: all do */
         bool any_host;                       /* a savefile: it may come from another host */
         uint64_t time_usec;                  /* of the packet under way */
+        struct orient_memo memo;
         struct orient_counts counts;
 };
 

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <pcap/pcap.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "engine/engine.h"
 #include "source/device_list.h"
 #include "source/interfaces.h"
+#include "source/orient.h"
 #include "source/source.h"
 #include "support/test.h"
 #include "util/clock.h"
@@ -279,11 +281,50 @@ static void test_engine_choose(void **state) {
         engine_free(engine);
 }
 
+static enum direction direction_at(struct orient *orient, uint64_t time_usec) {
+        /* LINUX_SLL2, sent by us on interface 7; UDP from 10.7.0.1 to 10.7.0.2 */
+        static const uint8_t packet[] = {0x08, 0, 0, 0, 0, 0, 0, 7,  0,    1, 4,    6,   2, 0, 0, 0, 0, 1, 0, 0,
+                                         0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0,    0,   10, 7, 0, 1, 10, 7, 0, 2,
+                                         0,    7, 0, 9, 0, 8, 0, 0};
+        struct sample sample;
+
+        assert_true(orient_packet(orient, packet, sizeof(packet), sizeof(packet), time_usec, &sample));
+        assert_int_equal(sample.bytes, 28);
+        assert_int_equal(sample.time_usec, time_usec);
+        return sample.direction;
+}
+
+/* What became of the last packet holds for the next one, unless something changed in between. */
+static void test_remembered(void **state) {
+        _cleanup_(interfaces_freep) struct interfaces *interfaces = NULL;
+        struct orient orient = {.link_type = DLT_LINUX_SLL2};
+        uint64_t before, after;
+
+        (void) state;
+        SKIP_UNLESS_ROOT();
+        test_enter_namespace();
+        assert_int_equal(system("ip link add d0 index 7 type veth && ip addr add 10.7.0.1/24 dev d0"), 0);
+        assert_int_equal(interfaces_new(&interfaces), 0);
+        orient.interfaces = interfaces;
+        before = interfaces_changed_usec(interfaces) + 1;
+        assert_int_equal(direction_at(&orient, before), DIRECTION_OUT);
+        assert_true(orient.memo.valid);
+        assert_int_equal(direction_at(&orient, before), DIRECTION_OUT);
+
+        assert_int_equal(system("ip addr del 10.7.0.1/24 dev d0"), 0);
+        assert_int_equal(interfaces_update(interfaces), 1);
+        after = interfaces_changed_usec(interfaces) + 1;
+        assert_int_equal(direction_at(&orient, after), DIRECTION_FORWARDED);
+        assert_int_equal(direction_at(&orient, before), DIRECTION_OUT); /* it was there when that was sent */
+        assert_int_equal(direction_at(&orient, after), DIRECTION_FORWARDED);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_refused),        cmocka_unit_test(test_each_packet_once),
                 cmocka_unit_test(test_filter_changes), cmocka_unit_test(test_wakes_for_devices),
                 cmocka_unit_test(test_engine_choose),
+                cmocka_unit_test(test_remembered),
         };
 
         return cmocka_run_group_tests_name("choose", tests, NULL, NULL);
