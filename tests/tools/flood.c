@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* UDP packets over IPv4, all of one size, as fast as is asked for: see tests/system/test_limits.py. */
+/* UDP packets over IPv4, all of one size, as fast as is asked for: see tests/system/test_limits.py and tests/bench. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,7 +9,6 @@
 #include <netinet/udp.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,9 +32,9 @@
 /* As many of `processes` live at a time, so that each can be looked at. */
 #define ALIVE 128u
 
-/* Random sources are in 198.18.0.0/15, the addresses for benchmarks: RFC 2544 appendix C. */
-#define SOURCES      0xc6120000u
-#define SOURCES_MASK 0x0001ffffu
+/* Random addresses are in 198.18.0.0/15, those for benchmarks: RFC 2544 appendix C. */
+#define STRANGERS      0xc6120000u
+#define STRANGERS_MASK 0x0001ffffu
 
 struct packet {
         struct iphdr ip;
@@ -56,17 +55,25 @@ static uint64_t next_random(uint64_t *state) {
         return *state * UINT64_C(2685821657736338717);
 }
 
-/* The kernel adds addresses' check sum and length: raw(7). */
-static void make_random(struct packet *packet, struct in_addr to, uint64_t *state) {
+/* Which addresses and ports are drawn anew for each packet. */
+enum drawn {
+        DRAWN_NONE,
+        DRAWN_SOURCE,
+        DRAWN_DESTINATION,
+};
+
+/* Between that address and a stranger. The kernel adds addresses' check sum and length: raw(7). */
+static void make_random(struct packet *packet, struct in_addr known, enum drawn drawn, uint64_t *state) {
         uint64_t random = next_random(state);
+        in_addr_t stranger = htonl(STRANGERS | ((uint32_t) random & STRANGERS_MASK));
 
         *packet = (struct packet){
                 .ip = {.version = 4,
                        .ihl = 5,
                        .ttl = 64,
                        .protocol = IPPROTO_UDP,
-                       .saddr = htonl(SOURCES | ((uint32_t) random & SOURCES_MASK)),
-                       .daddr = to.s_addr},
+                       .saddr = drawn == DRAWN_SOURCE ? stranger : known.s_addr,
+                       .daddr = drawn == DRAWN_SOURCE ? known.s_addr : stranger},
                 .udp = {.source = htons((uint16_t) (random >> 32)),
                         .dest = htons((uint16_t) (random >> 48)),
                         .len = htons(sizeof(struct udphdr) + PAYLOAD)},
@@ -84,20 +91,22 @@ static void pace(uint64_t begin_usec, uint64_t sent, uint64_t rate) {
 }
 
 /* Sends packets, each of a flow of its own where they are random, and prints the rate that it came to. */
-static int flood(int fd, const struct sockaddr_in *to, bool random, uint64_t n_packets, uint64_t rate) {
+static int flood(int fd, const struct sockaddr_in *to, enum drawn drawn, uint64_t n_packets, uint64_t rate) {
         static struct packet packets[BATCH];
         uint64_t state, begin = clock_usec(CLOCK_MONOTONIC), sent = 0;
         struct mmsghdr messages[BATCH] = {};
+        struct sockaddr_in strangers[BATCH];
         struct iovec vectors[BATCH];
 
         if (getrandom(&state, sizeof(state), 0) != sizeof(state))
                 return fail("getrandom");
         state |= 1;
         for (size_t i = 0; i < BATCH; i++) {
-                vectors[i] = random ? (struct iovec){&packets[i], sizeof(packets[i])}
-                                    : (struct iovec){packets[i].payload, PAYLOAD};
-                messages[i].msg_hdr = (struct msghdr){.msg_name = (void *) to,
-                                                      .msg_namelen = sizeof(*to),
+                strangers[i] = *to;
+                vectors[i] = drawn != DRAWN_NONE ? (struct iovec){&packets[i], sizeof(packets[i])}
+                                                 : (struct iovec){packets[i].payload, PAYLOAD};
+                messages[i].msg_hdr = (struct msghdr){.msg_name = &strangers[i],
+                                                      .msg_namelen = sizeof(strangers[i]),
                                                       .msg_iov = &vectors[i],
                                                       .msg_iovlen = 1};
         }
@@ -105,8 +114,10 @@ static int flood(int fd, const struct sockaddr_in *to, bool random, uint64_t n_p
                 unsigned batch = n_packets - sent < BATCH ? (unsigned) (n_packets - sent) : BATCH;
                 int n;
 
-                for (unsigned i = 0; random && i < batch; i++)
-                        make_random(&packets[i], to->sin_addr, &state);
+                for (unsigned i = 0; drawn != DRAWN_NONE && i < batch; i++) {
+                        make_random(&packets[i], to->sin_addr, drawn, &state);
+                        strangers[i].sin_addr.s_addr = packets[i].ip.daddr;
+                }
                 n = sendmmsg(fd, messages, batch, 0);
                 if (n < 0)
                         return fail("sendmmsg");
@@ -182,9 +193,7 @@ static int step_clock(void) {
         return clock_settime(CLOCK_REALTIME, &now);
 }
 
-/* Processes that send a packet each in each of so many seconds, which the system's clock is made to jump
- * over. They stay until standard input ends. */
-static int seconds(const struct sockaddr_in *to, uint64_t n, uint64_t n_seconds) {
+static int start_turns(const struct sockaddr_in *to, uint64_t n, struct turns **ret_turns) {
         struct turns *turns = mmap(NULL, sizeof(*turns) + n * sizeof(sem_t), PROT_READ | PROT_WRITE,
                                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
@@ -198,44 +207,119 @@ static int seconds(const struct sockaddr_in *to, uint64_t n, uint64_t n_seconds)
                 if (pid == 0)
                         take_turns(turns, i, to);
         }
+        *ret_turns = turns;
+        return EXIT_SUCCESS;
+}
+
+/* Each sends its packet. */
+static void take_turn(struct turns *turns, uint64_t n) {
+        for (uint64_t i = 0; i < n; i++)
+                (void) sem_post(&turns->go[i]);
+        for (uint64_t i = 0; i < n; i++)
+                while (sem_wait(&turns->done) < 0)
+                        ;
+}
+
+static void say_done(void) {
+        printf("done\n");
+        (void) fflush(stdout);
+}
+
+/* Processes that send a packet each in each of so many seconds, which the system's clock is made to jump
+ * over. They stay until standard input ends. */
+static int seconds(const struct sockaddr_in *to, uint64_t n, uint64_t n_seconds) {
+        struct turns *turns;
+        int r;
+
+        r = start_turns(to, n, &turns);
+        if (r != EXIT_SUCCESS)
+                return r;
         for (uint64_t second = 0; second < n_seconds; second++) {
                 if (step_clock() < 0)
                         return fail("clock_settime");
-                for (uint64_t i = 0; i < n; i++)
-                        (void) sem_post(&turns->go[i]);
-                for (uint64_t i = 0; i < n; i++)
-                        while (sem_wait(&turns->done) < 0)
-                                ;
+                take_turn(turns, n);
         }
-        printf("done\n");
-        (void) fflush(stdout);
+        say_done();
         (void) getchar();
+        return EXIT_SUCCESS;
+}
+
+/* Processes that send a packet each at once and for each line of standard input, until that ends. */
+static int alive(const struct sockaddr_in *to, uint64_t n) {
+        struct turns *turns;
+        char line[16];
+        int r;
+
+        r = start_turns(to, n, &turns);
+        if (r != EXIT_SUCCESS)
+                return r;
+        do {
+                take_turn(turns, n);
+                say_done();
+        } while (fgets(line, sizeof(line), stdin));
+        return EXIT_SUCCESS;
+}
+
+static int send_from_own_socket(const struct sockaddr_in *to) {
+        return send_one(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), to);
+}
+
+/* Sends one packet and is gone: by vfork(2), since what processes cost is not what is asked. */
+static pid_t begin_one_shot(const struct sockaddr_in *to) {
+        pid_t pid = vfork();
+
+        if (pid == 0)
+                _exit(send_from_own_socket(to));
+        return pid;
+}
+
+/* One after the other, as fast as it goes. */
+static int oneshots(const struct sockaddr_in *to, uint64_t n) {
+        for (uint64_t i = 0; i < n; i++) {
+                pid_t pid = begin_one_shot(to);
+                int status;
+
+                if (pid < 0 || waitpid(pid, &status, 0) < 0)
+                        return fail("vfork");
+                if (status != EXIT_SUCCESS)
+                        return EXIT_FAILURE;
+        }
+        say_done();
         return EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv) {
         struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(PORT)};
         uint64_t n, rate;
-        bool random;
+        enum drawn drawn;
         int fd;
 
         if (argc != 5 || inet_pton(AF_INET, argv[2], &to.sin_addr) != 1 ||
             parse_u64(argv[3], 0, UINT32_MAX, &n) < 0 || parse_u64(argv[4], 0, UINT32_MAX, &rate) < 0) {
                 fprintf(stderr, "usage: flood socket|random ADDRESS PACKETS RATE\n"
+                                "       flood scatter OWN-ADDRESS PACKETS RATE\n"
                                 "       flood processes ADDRESS PROCESSES 0\n"
+                                "       flood oneshots ADDRESS PROCESSES 0\n"
+                                "       flood alive ADDRESS PROCESSES 0\n"
                                 "       flood seconds ADDRESS PROCESSES SECONDS\n");
                 return 2;
         }
         if (strcmp(argv[1], "processes") == 0)
                 return processes(&to, n);
+        if (strcmp(argv[1], "oneshots") == 0)
+                return oneshots(&to, n);
+        if (strcmp(argv[1], "alive") == 0)
+                return alive(&to, n);
         if (strcmp(argv[1], "seconds") == 0)
                 return seconds(&to, n, rate);
-        random = strcmp(argv[1], "random") == 0;
-        fd = random ? socket(AF_INET, SOCK_RAW, IPPROTO_RAW) : socket(AF_INET, SOCK_DGRAM, 0);
+        drawn = strcmp(argv[1], "random") == 0    ? DRAWN_SOURCE
+                : strcmp(argv[1], "scatter") == 0 ? DRAWN_DESTINATION
+                                                  : DRAWN_NONE;
+        fd = drawn == DRAWN_NONE ? socket(AF_INET, SOCK_DGRAM, 0) : socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
         if (fd < 0)
                 return fail("socket");
         /* connected: what the random ones send to its port is not for it */
-        if (!random && connect(fd, (const void *) &to, sizeof(to)) < 0)
+        if (drawn == DRAWN_NONE && connect(fd, (const void *) &to, sizeof(to)) < 0)
                 return fail("connect");
-        return flood(fd, &to, random, n, rate);
+        return flood(fd, &to, drawn, n, rate);
 }
