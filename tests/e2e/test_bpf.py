@@ -19,23 +19,11 @@ import tempfile
 
 from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Daemon, Host, alone, assert_balanced, daemon_with_bpf, devices,
                      has_owner, hosts, join, main, private_bus, sh, traffic, until)
+from web_server import nginx
+from wire import WAYS, moved, wire
 
 V4, V6 = ("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")
-WAYS = ("in", "out")
 MISSED = 300  # bytes: a few FINs, of hundreds or thousands
-
-
-@contextlib.contextmanager
-def wire(count=2):
-    """Hosts whose interfaces count what would be on a real wire: a super-packet is cut up before it gets there."""
-    with hosts(count) as made:
-        for host in made:
-            # no probe for a loss that a slow machine only seems to have: what is sent twice is acknowledged twice, to
-            # a socket that may be gone by then
-            host.sh("sysctl -qw net.ipv4.tcp_early_retrans=0")
-            if count == 2:
-                host.sh("ethtool -K v0 tso off gro off")
-        yield made
 
 
 def totals(daemon, pids):
@@ -72,12 +60,6 @@ def assert_exactly(daemon, expected, missed=0):
     assert equal(), f"{got}, but it was {truth}"
 
 
-def moved(host, before=None):
-    """What its interface has counted (since before)."""
-    now = host.counters("v0")
-    return {way: now[way] - (before[way] if before else 0) for way in WAYS}
-
-
 def assert_books(daemon):
     """In balance, however much is going on: both answers must be from the same read."""
     def same_read():
@@ -93,26 +75,6 @@ def assert_books(daemon):
 
 
 # --- the loads that other tools cannot count ---------------------------------------------------------------------
-
-NGINX = """daemon off; worker_processes 2; pid {0}/pid; error_log stderr; events {{}}
-http {{ access_log off; keepalive_timeout 0; client_body_temp_path {0}/a; proxy_temp_path {0}/b;
-fastcgi_temp_path {0}/c; uwsgi_temp_path {0}/d; scgi_temp_path {0}/e;
-server {{ listen 80; listen [::]:80; root {0}; }} }}"""
-
-
-@contextlib.contextmanager
-def nginx(host, size):
-    """A master and two workers that share its listening socket; gives their pids, the master's first."""
-    with tempfile.TemporaryDirectory(prefix="netflowd-") as directory:
-        os.chmod(directory, 0o755)
-        pathlib.Path(directory, "conf").write_text("user root; " + NGINX.format(directory), encoding="utf-8")
-        pathlib.Path(directory, "file").write_bytes(b"x" * size)
-        with host.start(["nginx", "-c", f"{directory}/conf"]) as master:
-            until(lambda: host.sh("ss -Htln sport = 80").strip(), "a listener")
-            children = f"/proc/{master.pid}/task/{master.pid}/children"
-            until(lambda: len(pathlib.Path(children).read_text("ascii").split()) == 2, "two workers")
-            yield master.pid, *map(int, pathlib.Path(children).read_text("ascii").split())
-
 
 def test_one_shot_curl(build):
     """A process for each request, over as it began: each has its bytes, and its name."""
