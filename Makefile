@@ -27,8 +27,11 @@ TEST_PACKAGES  := libclang-rt-14-dev libcmocka-dev dbus dbus-bin libglib2.0-bin 
                   systemd-container qemu-system-x86 e2fsprogs groff-base mandoc ethtool wrk debhelper dpkg-dev lintian \
                   zsh fish tmux
 
+# What `make bench` measures beside netflowd, and with; nothing else needs it.
+BENCH_PACKAGES := dbus iperf3 curl nginx-light nftables tcpdump procps util-linux ethtool wrk python3 nethogs
+
 LIBRARIES := libpcap libsystemd json-c libmnl smartcols ncursesw libxxhash inih $(if $(filter 1,$(BPF)),libbpf)
-ifeq ($(filter help clean deps test-deps run check uninstall print-%,$(MAKECMDGOALS)),)
+ifeq ($(filter help clean deps test-deps run check bench uninstall print-%,$(MAKECMDGOALS)),)
 ifneq ($(shell pkg-config --exists $(LIBRARIES) && echo yes),yes)
 $(error Libraries are missing: run `make deps` as root, or install $(BUILD_PACKAGES))
 endif
@@ -62,7 +65,7 @@ support_objs := $(call objects,$(sort $(wildcard tests/support/*.c)))
 tool_tests  := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 fuzzers     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz-*.c)))
 
-.PHONY: all check soak run deps test-deps tests fuzzers install uninstall clean help introspection format
+.PHONY: all check soak bench run deps test-deps bench-deps bench-tools tests fuzzers install uninstall clean help introspection format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -73,6 +76,7 @@ help:
 	@echo 'make run             (root) install what is needed, build, show the rank of this machine'
 	@echo 'make check           (root) install what the tests need, build with gcc and clang, pass all tests'
 	@echo 'make soak            (root) half an hour of everything coming and going; SECONDS= for less'
+	@echo 'make bench           (root) measure it beside a bare libpcap loop, tcpdump and nethogs; BENCH=packets: that only'
 	@echo 'make tests           build the unit tests;  $(BUILD)/tests/unit/test-… runs one'
 	@echo 'make fuzzers         build the fuzzers (CC=clang)'
 	@echo 'make install         into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX);  make uninstall takes it out again'
@@ -138,6 +142,8 @@ compile_commands.json: Makefile
 # --- tests ----------------------------------------------------------------------------------------------------
 tests: $(unit_tests) $(tool_tests)
 
+bench-tools: $(BUILD)/tests/tools/flood $(BUILD)/tests/tools/pcap-loop
+
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(support_objs) $(BUILD)/libnetflowd.a $(BUILD)/libnetflowctl.a
 	@echo '  LINK    $@'
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(daemon_libs) $(client_libs) -lcmocka
@@ -175,6 +181,11 @@ print-%:
 test-deps:
 	$(call apt_install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
 
+# A peer that cannot be had is left out: bench.py says so.
+bench-deps: deps
+	$(call apt_install,$(filter-out nethogs,$(BENCH_PACKAGES)))
+	-$(call apt_install,$(filter nethogs,$(BENCH_PACKAGES)))
+
 # Everything below runs in a make of its own: the libraries may only just have been installed.
 run: deps
 	@$(MAKE) --no-print-directory all
@@ -186,6 +197,11 @@ check: test-deps
 # Everything coming and going for half an hour, as root.
 soak: all
 	@NETFLOWD_SOAK_SECONDS=$(or $(SECONDS),1800) tests/e2e/test_soak.py $(BUILD)
+
+# BENCH= is for bench.py: points, --rounds N, --full.
+bench: bench-deps
+	@$(MAKE) --no-print-directory all bench-tools
+	@tests/bench/bench.py $(BUILD) $(BENCH)
 
 introspection: $(BUILD)/netflowd
 	$(BUILD)/netflowd --bus-introspect > dbus/org.netflowd1.Manager.xml.new

@@ -132,6 +132,7 @@ class Build:
         yield static("layers", str(TESTS / "layers.py"), self.folder)
         yield static("introspection", "sh", "-c",
                      f"{self.folder}/netflowd --bus-introspect | diff dbus/org.netflowd1.Manager.xml -")
+        yield static("bench", str(TESTS / "bench/check.py"))
         yield static("manual", str(TESTS / "manual.py"), self.folder)
         for path in programs("tests/fuzz/fuzz-*"):
             yield Test("fuzz", path.name, [str(TESTS / "fuzz/replay"), str(path)], Build.run_one, "light")
