@@ -92,51 +92,72 @@ static void set_group(struct group *group, const char *root, const struct mount 
         group->mount = strlen(root) + strlen(mount->point);
 }
 
-static char *read_text(const char *root, const char *name) {
-        const size_t size = 65536;
-        _cleanup_free_ char *text = malloc(size);
-        char path[PATH_MAX];
-        ssize_t n;
+/* Where `controller` (NULL: cgroup v2) is in that mount, unless that is known already. Returns 0 or -ENOMEM. */
+static int find_group(struct group *group, const char *root, const struct mount *mount, const char *cgroups,
+                      const char *controller) {
+        _cleanup_free_ char *text = strdup(cgroups);
+        const char *path;
 
-        (void) snprintf(path, sizeof(path), "%s/proc/self/%s", root, name);
-        n = text ? read_file_at(AT_FDCWD, path, text, size - 1) : -ENOMEM;
-        if (n < 0)
-                return NULL;
-        text[n] = '\0';
-        return TAKE_PTR(text);
-}
-
-static void find_group(struct group *group, const char *root, const struct mount *mount,
-                       const char *controller) {
-        _cleanup_free_ char *text = read_text(root, "cgroup");
-        const char *path = text ? find_path(text, controller) : NULL;
-
+        if (!text)
+                return -ENOMEM;
+        path = find_path(text, controller);
         if (path && group->path[0] == '\0')
                 set_group(group, root, mount, path);
+        return 0;
+}
+
+static int find_groups(struct limits_reader *reader, const char *root, const struct mount *mount,
+                       const char *cgroups) {
+        if (strcmp(mount->type, "cgroup2") == 0)
+                return find_group(&reader->unified, root, mount, cgroups, NULL);
+        if (strcmp(mount->type, "cgroup") == 0 && has_word(mount->options, "cpu"))
+                return find_group(&reader->cpu, root, mount, cgroups, "cpu");
+        if (strcmp(mount->type, "cgroup") == 0 && has_word(mount->options, "memory"))
+                return find_group(&reader->memory, root, mount, cgroups, "memory");
+        return 0;
+}
+
+int limits_reader_new_from(const char *root, const char *mountinfo, const char *cgroups,
+                           struct limits_reader **ret_reader) {
+        _cleanup_(limits_reader_freep) struct limits_reader *reader = calloc(1, sizeof(*reader));
+        _cleanup_free_ char *mounts = strdup(mountinfo);
+        char *save = NULL;
+
+        if (!reader || !mounts)
+                return -ENOMEM;
+        for (char *line = strtok_r(mounts, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                struct mount mount;
+
+                if (read_mount(line, &mount) && find_groups(reader, root, &mount, cgroups) < 0)
+                        return -ENOMEM;
+        }
+        *ret_reader = TAKE_PTR(reader);
+        return 0;
+}
+
+/* "" where it cannot be read: there is nothing to say then. Returns 0 or -ENOMEM. */
+static int read_text(const char *root, const char *name, char **ret_text) {
+        const size_t size = 65536;
+        char path[PATH_MAX], *text = malloc(size);
+        ssize_t n;
+
+        if (!text)
+                return -ENOMEM;
+        (void) snprintf(path, sizeof(path), "%s/proc/self/%s", root, name);
+        n = read_file_at(AT_FDCWD, path, text, size - 1);
+        text[MAX(n, (ssize_t) 0)] = '\0';
+        *ret_text = text;
+        return 0;
 }
 
 int limits_reader_new(const char *root, struct limits_reader **ret_reader) {
-        struct limits_reader *reader = calloc(1, sizeof(*reader));
-        _cleanup_free_ char *mounts = read_text(root, "mountinfo");
-        char *save = NULL;
+        _cleanup_free_ char *mounts = NULL, *cgroups = NULL;
+        int r;
 
-        if (!reader)
-                return -ENOMEM;
-        for (char *line = mounts ? strtok_r(mounts, "\n", &save) : NULL; line;
-             line = strtok_r(NULL, "\n", &save)) {
-                struct mount mount;
-
-                if (!read_mount(line, &mount))
-                        continue;
-                if (strcmp(mount.type, "cgroup2") == 0)
-                        find_group(&reader->unified, root, &mount, NULL);
-                else if (strcmp(mount.type, "cgroup") == 0 && has_word(mount.options, "cpu"))
-                        find_group(&reader->cpu, root, &mount, "cpu");
-                else if (strcmp(mount.type, "cgroup") == 0 && has_word(mount.options, "memory"))
-                        find_group(&reader->memory, root, &mount, "memory");
-        }
-        *ret_reader = reader;
-        return 0;
+        r = read_text(root, "mountinfo", &mounts);
+        if (r >= 0)
+                r = read_text(root, "cgroup", &cgroups);
+        return r < 0 ? r : limits_reader_new_from(root, mounts, cgroups, ret_reader);
 }
 
 void limits_reader_free(struct limits_reader *reader) {

@@ -24,6 +24,10 @@ struct limits_reader;
 /* root: what stands before /proc and the mount points of the cgroup file systems; "" but in tests. Returns
  * 0, or -ENOMEM; without cgroups there is just nothing to read. */
 int limits_reader_new(const char *root, struct limits_reader **ret_reader);
+
+/* The same, from what /proc/self/mountinfo and /proc/self/cgroup say. */
+int limits_reader_new_from(const char *root, const char *mountinfo, const char *cgroups,
+                           struct limits_reader **ret_reader);
 void limits_reader_free(struct limits_reader *reader);
 DEFINE_CLEANUP(struct limits_reader *, limits_reader_free)
 

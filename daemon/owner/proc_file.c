@@ -140,19 +140,25 @@ int proc_for_each_pid(const char *proc_root, pid_handler handler, void *userdata
         return r;
 }
 
+int parse_loadavg(const char *text, size_t length, uint32_t *ret_pid) {
+        const char *end = memchr(text, '\n', length), *last;
+        uint64_t pid;
+
+        last = end ? memrchr(text, ' ', (size_t) (end - text)) : NULL;
+        if (!last || parse_u64_prefix(last + 1, (size_t) (end - last - 1), &pid) != end - last - 1 || pid == 0 ||
+            pid > UINT32_MAX)
+                return -EBADMSG;
+        *ret_pid = (uint32_t) pid;
+        return 0;
+}
+
 int proc_last_pid(const char *proc_root, uint32_t *ret_pid) {
         _cleanup_close_ int directory = open(proc_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        const char *last;
         char text[256];
         ssize_t n;
 
         if (directory < 0)
                 return -errno;
-        n = proc_read(directory, "loadavg", text, sizeof(text) - 1);
-        if (n < 0)
-                return (int) n;
-        text[n] = '\0';
-        text[strcspn(text, "\n")] = '\0';
-        last = strrchr(text, ' ');
-        return last ? parse_u32(last + 1, 1, UINT32_MAX, ret_pid) : -EBADMSG;
+        n = proc_read(directory, "loadavg", text, sizeof(text));
+        return n < 0 ? (int) n : parse_loadavg(text, (size_t) n, ret_pid);
 }

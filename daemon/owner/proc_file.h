@@ -34,6 +34,9 @@ int proc_for_each_socket(const char *proc_root, uint32_t pid, socket_handler han
 typedef int (*pid_handler)(uint32_t pid, void *userdata);
 int proc_for_each_pid(const char *proc_root, pid_handler handler, void *userdata);
 
+/* "0.20 0.18 0.12 1/80 11206\n": the pid at the end of the line, proc_loadavg(5). Returns 0 or -EBADMSG. */
+int parse_loadavg(const char *text, size_t length, uint32_t *ret_pid);
+
 /* The process or thread that was created last, in our own pid namespace: while it stays the same, nothing
  * has forked (proc_loadavg(5)). Returns 0, or a negative errno. */
 int proc_last_pid(const char *proc_root, uint32_t *ret_pid);

@@ -118,22 +118,26 @@ int process_read_stat(const char *proc_root, uint32_t pid, struct process_info *
         return directory < 0 ? directory : read_stat(directory, ret_info);
 }
 
-/* "4243 4244 ": proc(5), /proc/PID/task/TID/children; absent without CONFIG_PROC_CHILDREN. */
-static size_t read_children(int directory, uint32_t pid, uint32_t *ret_children, size_t max) {
-        char name[64], text[1024];
-        const char *at = text;
+int parse_proc_parent(const char *text, size_t length, uint32_t *ret_parent) {
+        const char *close = memrchr(text, ')', length), *end = text + length;
+        uint64_t parent;
+
+        if (!close || end - close < 5 || parse_u64_prefix(close + 4, (size_t) (end - close - 4), &parent) < 0 ||
+            parent > UINT32_MAX)
+                return -EBADMSG;
+        *ret_parent = (uint32_t) parent;
+        return 0;
+}
+
+size_t parse_proc_children(const char *text, size_t length, uint32_t *ret_children, size_t max) {
+        const char *at = text, *end = text + length;
         uint64_t child;
         size_t n = 0;
-        ssize_t length;
         int digits;
 
-        (void) snprintf(name, sizeof(name), "task/%u/children", pid);
-        length = proc_read(directory, name, text, sizeof(text));
-        if (length <= 0)
-                return 0;
-        while (n < max && (digits = parse_u64_prefix(at, (size_t) (text + length - at), &child)) > 0) {
+        while (n < max && (digits = parse_u64_prefix(at, (size_t) (end - at), &child)) > 0) {
                 at += digits;
-                if (at == text + length)
+                if (at == end || child > UINT32_MAX)
                         break; /* cut off: not a whole number */
                 at++;
                 ret_children[n++] = (uint32_t) child;
@@ -141,26 +145,35 @@ static size_t read_children(int directory, uint32_t pid, uint32_t *ret_children,
         return n;
 }
 
+/* Absent without CONFIG_PROC_CHILDREN. */
+static size_t read_children(int directory, uint32_t pid, uint32_t *ret_children, size_t max) {
+        char name[64], text[1024];
+        ssize_t n;
+
+        (void) snprintf(name, sizeof(name), "task/%u/children", pid);
+        n = proc_read(directory, name, text, sizeof(text));
+        return n > 0 ? parse_proc_children(text, (size_t) n, ret_children, max) : 0;
+}
+
 int process_read_relatives(const char *proc_root, uint32_t pid, uint32_t *ret_parent, uint32_t *ret_children,
                            size_t max, size_t *ret_n) {
         _cleanup_close_ int directory = proc_open_process(proc_root, pid);
+        uint32_t parent;
         char text[1024];
-        uint64_t parent;
-        const char *close;
         ssize_t n;
+        int r;
 
         if (directory < 0)
                 return directory;
         n = proc_read(directory, "stat", text, sizeof(text));
         if (n < 0)
                 return (int) n;
-        close = memrchr(text, ')', (size_t) n);
-        if (!close || text + n - close < 5 ||
-            parse_u64_prefix(close + 4, (size_t) (text + n - close - 4), &parent) < 0) /* ") S 1" */
-                return -EBADMSG;
+        r = parse_proc_parent(text, (size_t) n, &parent);
+        if (r < 0)
+                return r;
 
         *ret_n = read_children(directory, pid, ret_children, max);
-        *ret_parent = (uint32_t) parent;
+        *ret_parent = parent;
         return 0;
 }
 
@@ -172,21 +185,39 @@ static void read_exe(int directory, struct process_info *info) {
                 info->exe = strndup(path, (size_t) n);
 }
 
-/* "Uid:\t1000\t1000\t1000\t1000\n": real, effective, saved, file system. */
+/* Behind blanks, one number. Returns what follows it, or NULL. */
+static const char *parse_id(const char *text, const char *end, uint32_t *ret_id) {
+        uint64_t id;
+        int digits;
+
+        while (text < end && (*text == '\t' || *text == ' '))
+                text++;
+        digits = parse_u64_prefix(text, (size_t) (end - text), &id);
+        if (digits < 0 || id > UINT32_MAX)
+                return NULL;
+        *ret_id = (uint32_t) id;
+        return text + digits;
+}
+
+int parse_proc_uid(const char *text, size_t length, uid_t *ret_uid) {
+        static const char label[] = "\nUid:"; /* a name cannot fake it: newlines in it are escaped, proc(5) */
+        const char *at = memmem(text, length, label, strlen(label)), *end = text + length;
+        uint32_t real, effective;
+
+        if (!at)
+                return -ENODATA;
+        at = parse_id(at + strlen(label), end, &real);
+        if (!at || !parse_id(at, end, &effective))
+                return -EBADMSG;
+        *ret_uid = effective;
+        return 0;
+}
+
 static void read_uid(int directory, struct process_info *info) {
         char text[4096];
-        ssize_t n = proc_read(directory, "status", text, sizeof(text) - 1);
-        unsigned effective;
-        const char *line;
+        ssize_t n = proc_read(directory, "status", text, sizeof(text));
 
-        if (n <= 0)
-                return;
-        text[n] = '\0';
-        line = strstr(text, "\nUid:"); /* a name cannot fake it: newlines in it are escaped here, proc(5) */
-        if (line && sscanf(line, "\nUid:%*u%u", &effective) == 1) {
-                info->uid = effective;
-                info->uid_known = true;
-        }
+        info->uid_known = n > 0 && parse_proc_uid(text, (size_t) n, &info->uid) >= 0;
 }
 
 static void read_cgroup(int directory, struct process_info *info) {

@@ -19,6 +19,17 @@ int parse_proc_stat(const char *text, size_t length, struct process_info *ret_in
  * there is no such line, -EBADMSG, -ENOMEM. */
 int parse_proc_cgroup(const char *text, size_t length, char **ret_path);
 
+/* The parent, out of the same text: field 4, 0 for none. Returns 0 or -EBADMSG. */
+int parse_proc_parent(const char *text, size_t length, uint32_t *ret_parent);
+
+/* "4243 4244 ": /proc/PID/task/TID/children, proc(5); a number that nothing follows was cut off, and is left
+ * out. Returns how many there are, at most max. */
+size_t parse_proc_children(const char *text, size_t length, uint32_t *ret_children, size_t max);
+
+/* "Uid:\t1000\t1000\t1000\t1000\n" in /proc/PID/status: real, effective, saved, file system. Gives the effective
+ * one. Returns 0, -ENODATA when there is no such line, or -EBADMSG. */
+int parse_proc_uid(const char *text, size_t length, uid_t *ret_uid);
+
 /* All that is known of a process. Returns 0, -ESRCH when it is gone (or is no thread group leader), or a
  * negative errno. Keys that cannot be read stay unset. The caller calls process_info_done(). */
 int process_read(const char *proc_root, uint32_t pid, struct process_info *ret_info);

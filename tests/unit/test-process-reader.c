@@ -102,6 +102,25 @@ static void test_socket_link(void **state) {
                 assert_int_equal(parse_socket_link(bad[i], strlen(bad[i]), &inode), -EBADMSG);
 }
 
+/* Numbers that the end of the text, or of what was read of it, cuts off are none. */
+static void test_numbers(void **state) {
+        uint32_t children[2], number;
+        uid_t uid;
+
+        (void) state;
+        assert_int_equal(parse_proc_children("7 8 9", 5, children, 2), 2);
+        assert_int_equal(children[1], 8);
+        assert_int_equal(parse_proc_children("7 8", 3, children, 2), 1);
+        assert_int_equal(parse_proc_children("4294967296 ", 11, children, 2), 0);
+        assert_int_equal(parse_loadavg("0.00 0.01 0.05 1/100 10\n", 24, &number), 0);
+        assert_int_equal(number, 10);
+        assert_int_equal(parse_loadavg("0.00 0.01 0.05 1/100 10", 23, &number), -EBADMSG);
+        assert_int_equal(parse_loadavg("0.00 0.01 0.05 1/100 0\n", 23, &number), -EBADMSG);
+        assert_int_equal(parse_proc_uid("Uid:\t1\t2\n", 9, &uid), -ENODATA);
+        assert_int_equal(parse_proc_uid("\nUid:\t1", 7, &uid), -EBADMSG);
+        assert_int_equal(parse_proc_parent("1 (a) S 4294967296 ", 19, &number), -EBADMSG);
+}
+
 static void test_read_process(void **state) {
         char *root = test_directory();
         uint64_t *inodes = NULL;
@@ -195,6 +214,7 @@ int main(void) {
                 cmocka_unit_test(test_stat_prefixes),
                 cmocka_unit_test(test_cgroup),
                 cmocka_unit_test(test_socket_link),
+                cmocka_unit_test(test_numbers),
                 cmocka_unit_test(test_read_process),
                 cmocka_unit_test(test_read_what_vanishes),
                 cmocka_unit_test(test_read_ourselves),
