@@ -290,6 +290,20 @@ static int on_message(const struct nlmsghdr *message, void *userdata) {
                                                   : on_address(message, userdata);
 }
 
+/* libmnl compares lengths as signed numbers: one beyond INT_MAX has it walk backwards (mnl_nlmsg_ok()). The kernel
+ * sends none, but this may be a dump from elsewhere. */
+static bool lengths_are_sane(const void *dump, size_t size) {
+        for (size_t at = 0; size - at >= sizeof(struct nlmsghdr);) {
+                struct nlmsghdr header;
+
+                memcpy(&header, (const char *) dump + at, sizeof(header));
+                if (header.nlmsg_len < sizeof(header) || header.nlmsg_len > size - at)
+                        return false;
+                at += MIN((size_t) NLMSG_ALIGN(header.nlmsg_len), size - at);
+        }
+        return true;
+}
+
 int interfaces_new_from(const void *dump, size_t size, struct interfaces **ret_interfaces) {
         _cleanup_(interfaces_freep) struct interfaces *interfaces = calloc(1, sizeof(*interfaces));
         int r;
@@ -299,6 +313,8 @@ int interfaces_new_from(const void *dump, size_t size, struct interfaces **ret_i
         r = snapshot_init(&interfaces->now);
         if (r < 0)
                 return r;
+        if (!lengths_are_sane(dump, size))
+                return -EBADMSG;
         if (mnl_cb_run(dump, size, 0, 0, on_message, &interfaces->now) < MNL_CB_STOP)
                 return -EBADMSG;
         find_uppers(&interfaces->now);
