@@ -63,6 +63,7 @@ unit_srcs   := $(sort $(wildcard tests/unit/test-*.c))
 unit_tests  := $(patsubst %.c,$(BUILD)/%,$(unit_srcs))
 support_objs := $(call objects,$(sort $(wildcard tests/support/*.c)))
 tool_tests  := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
+fuzz_objs   := $(call objects,$(sort $(filter-out tests/fuzz/fuzz-%,$(wildcard tests/fuzz/*.c))))
 fuzzers     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz-*.c)))
 
 .PHONY: all check soak bench run deps test-deps bench-deps bench-tools tests fuzzers install uninstall clean help introspection format
@@ -153,9 +154,9 @@ $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(BUILD)/libnetflowd.a
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(daemon_libs)
 
 fuzzers: $(fuzzers)
-$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libnetflowd.a
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(fuzz_objs) $(BUILD)/libnetflowd.a $(BUILD)/libnetflowctl.a
 	@echo '  LINK    $@'
-	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(daemon_libs)
+	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(daemon_libs) $(client_libs)
 
 missing = $(shell dpkg-query -W -f '$${Package} $${db:Status-Status}\n' 2>/dev/null | \
             awk -v want='$(1)' '$$2 == "installed" { have[$$1] = 1 } \

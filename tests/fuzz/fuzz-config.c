@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "config/settings.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void expect(bool holds) {
-        if (!holds)
-                abort();
-}
+#include "support.h"
 
 static void count(void *userdata, const char *message) {
         for (const char *c = message; *c; c++) /* fit for a terminal */

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "decode/decode.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "support.h"
 
 /* LINKTYPE_LINUX_SLL2, the largest value there is */
 #define LINK_TYPES 277
-
-static void expect(bool holds) {
-        if (!holds)
-                abort();
-}
 
 /* Two bytes: link type. One: the square root of half of what the snaplen cut off, so that super-packets can
  * be had too. The rest is the packet. `make.py --corpus` in tests/golden writes inputs to start with. */

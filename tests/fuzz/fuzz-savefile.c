@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "account/rank.h"
 #include "engine/engine.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "support.h"
 
 /* Few of each, so that full tables are met as well. */
 static const struct books_limits small = {
@@ -18,11 +16,6 @@ static const struct books_limits small = {
 };
 
 #define PACKETS_PER_DRAIN 64
-
-static void expect(bool holds) {
-        if (!holds)
-                abort();
-}
 
 static void check_ledger(struct engine *engine) {
         struct ledger ledger;
