@@ -53,7 +53,7 @@ static void fill_line(struct libscols_line *line, struct json_object *flow) {
 static int print_table(struct json_object *flows, const struct output *output,
                        const struct arguments *arguments) {
         struct libscols_table *table = table_new(output, arguments, columns, ELEMENTSOF(columns));
-        size_t n = json_object_array_length(flows);
+        size_t n = json_array_size(flows);
 
         if (!table)
                 return fail("out of memory");
@@ -81,7 +81,7 @@ int verb_flows(struct connection *connection, const struct arguments *arguments,
         r = connection_call(connection, &reply, NETFLOWD_METHOD_LIST_FLOWS, "ua{sv}", arguments->pid, 0);
         if (r != 0)
                 return r;
-        if (json_from_message(reply, &flows) < 0)
+        if (json_from_reply(reply, "aa{sv}", &flows) < 0)
                 return fail("netflowd answered something else than flows");
         if (arguments->json)
                 json_print(flows, arguments->watch == 0);

@@ -178,6 +178,14 @@ int json_from_message(sd_bus_message *message, struct json_object **ret_json) {
         return 0;
 }
 
+int json_from_reply(sd_bus_message *reply, const char *type, struct json_object **ret_json) {
+        return sd_bus_message_has_signature(reply, type) > 0 ? json_from_message(reply, ret_json) : -EBADMSG;
+}
+
+size_t json_array_size(struct json_object *json) {
+        return json_object_is_type(json, json_type_array) ? json_object_array_length(json) : 0;
+}
+
 void json_print(struct json_object *json, bool pretty) {
         int flags = JSON_C_TO_STRING_NOSLASHESCAPE |
                     (pretty ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : JSON_C_TO_STRING_PLAIN);

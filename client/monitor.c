@@ -45,7 +45,7 @@ static void print_row(const char *what, struct json_object *process) {
 }
 
 static void print_rows(const char *what, struct json_object *processes) {
-        size_t n = processes ? json_object_array_length(processes) : 0;
+        size_t n = json_array_size(processes);
 
         for (size_t i = 0; i < n; i++)
                 print_row(what, json_object_array_get_idx(processes, i));

@@ -122,7 +122,7 @@ static int print_table(struct json_object *rank, const struct output *output,
                        const struct arguments *arguments) {
         const struct grouping *grouping = find_grouping(arguments->by);
         struct libscols_table *table = new_table(output, arguments, grouping);
-        size_t n = json_object_array_length(rank);
+        size_t n = json_array_size(rank);
 
         if (!table)
                 return fail("out of memory");
@@ -164,7 +164,7 @@ int verb_rank(struct connection *connection, const struct arguments *arguments,
         r = ask(connection, arguments, &reply);
         if (r != 0)
                 return r;
-        if (json_from_message(reply, &rank) < 0)
+        if (json_from_reply(reply, "aa{sv}", &rank) < 0)
                 return fail("netflowd answered something else than a rank");
         if (arguments->json)
                 json_print(rank, arguments->watch == 0);

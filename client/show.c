@@ -91,7 +91,7 @@ static int print_ring(struct json_object *process, const struct output *output,
         size_t n;
 
         if (!json_object_object_get_ex(process, NETFLOWD_KEY_RING, &ring) ||
-            (n = json_object_array_length(ring)) == 0)
+            (n = json_array_size(ring)) == 0)
                 return EXIT_SUCCESS;
         table = table_new(output, arguments, columns, ELEMENTSOF(columns));
         if (!table)
@@ -139,7 +139,7 @@ int verb_show(struct connection *connection, const struct arguments *arguments,
         r = connection_call(connection, &reply, NETFLOWD_METHOD_GET_PROCESS, "u", arguments->pid);
         if (r != 0)
                 return r;
-        if (json_from_message(reply, &process) < 0)
+        if (json_from_reply(reply, "a{sv}", &process) < 0)
                 return fail("netflowd answered something else than a process");
         if (arguments->json)
                 json_print(process, arguments->watch == 0);

@@ -78,7 +78,7 @@ static void print_device(const char *name, struct json_object *device) {
 
 static void print_devices(struct json_object *properties) {
         struct json_object *devices = property(properties, NETFLOWD_PROPERTY_DEVICES);
-        size_t n = devices ? json_object_array_length(devices) : 0;
+        size_t n = json_array_size(devices);
 
         for (size_t i = 0; i < n; i++)
                 print_device(i == 0 ? "Devices" : "", json_object_array_get_idx(devices, i));
@@ -133,7 +133,7 @@ static int print_ledger(struct json_object *properties) {
         print_value("Ledger", "%s seen", format_bytes(seen, text));
         print_share("", "attributed", json_object_get_uint64(property(ledger, NETFLOWD_LEDGER_ATTRIBUTED)),
                     seen);
-        if (!ledger)
+        if (!json_object_is_type(ledger, json_type_object))
                 return EXIT_SUCCESS;
         reasons = calloc((size_t) json_object_object_length(ledger) + 1, sizeof(*reasons));
         if (!reasons)
@@ -193,7 +193,7 @@ int verb_status(struct connection *connection, const struct arguments *arguments
         r = connection_get_properties(connection, &reply);
         if (r != 0)
                 return r;
-        if (json_from_message(reply, &properties) < 0)
+        if (json_from_reply(reply, "a{sv}", &properties) < 0)
                 return fail("netflowd answered something else than properties");
         if (arguments->json)
                 json_print(properties, arguments->watch == 0);
