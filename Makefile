@@ -66,7 +66,7 @@ tool_tests  := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 fuzz_objs   := $(call objects,$(sort $(filter-out tests/fuzz/fuzz-%,$(wildcard tests/fuzz/*.c))))
 fuzzers     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz-*.c)))
 
-.PHONY: all check soak bench run deps test-deps bench-deps bench-tools tests fuzzers install uninstall clean help introspection format
+.PHONY: all check soak bench run deps test-deps bench-deps bench-tools tests fuzzers corpus install uninstall clean help introspection format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -80,6 +80,7 @@ help:
 	@echo 'make bench           (root) measure it beside a bare libpcap loop, tcpdump and nethogs; BENCH=packets: that only'
 	@echo 'make tests           build the unit tests;  $(BUILD)/tests/unit/test-… runs one'
 	@echo 'make fuzzers         build the fuzzers (CC=clang)'
+	@echo 'make corpus          read all savefiles below SAVEFILES=FOLDER and compare with capinfos'
 	@echo 'make install         into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX);  make uninstall takes it out again'
 	@echo 'make introspection   write the interface anew from the vtable: the XML and the page'
 	@echo 'make clean           remove $(BUILD)/'
@@ -157,6 +158,9 @@ fuzzers: $(fuzzers)
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(fuzz_objs) $(BUILD)/libnetflowd.a $(BUILD)/libnetflowctl.a
 	@echo '  LINK    $@'
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(daemon_libs) $(client_libs)
+
+corpus: $(BUILD)/netflowd $(BUILD)/tests/tools/read-savefile
+	@tests/savefiles.py $(BUILD) $(SAVEFILES)
 
 missing = $(shell dpkg-query -W -f '$${Package} $${db:Status-Status}\n' 2>/dev/null | \
             awk -v want='$(1)' '$$2 == "installed" { have[$$1] = 1 } \
