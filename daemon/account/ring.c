@@ -32,13 +32,17 @@ static size_t ring_position(const struct ring *ring, uint64_t second) {
 
 int ring_add(struct ring *ring, uint64_t second, uint64_t in, uint64_t out) {
         size_t i = ring_position(ring, second);
+        int lost = 0;
 
         if (i == ring->n || ring->buckets[i].second != second) {
-                if (ring->n == ring->allocated && ring_grow(ring) < 0) {
+                int grown = ring->n == ring->allocated ? ring_grow(ring) : 0;
+
+                if (grown < 0) {
+                        lost = grown == -ENOMEM ? -ENOMEM : 0; /* else it is full, and time goes on */
                         if (ring->n == 0)
                                 return -ENOMEM;
                         if (i == 0)
-                                return 0; /* older than all that there is room for */
+                                return lost; /* older than all that there is room for */
                         memmove(ring->buckets, ring->buckets + 1, --ring->n * sizeof(*ring->buckets));
                         i--;
                 }
@@ -48,18 +52,18 @@ int ring_add(struct ring *ring, uint64_t second, uint64_t in, uint64_t out) {
         }
         ring->buckets[i].in += in;
         ring->buckets[i].out += out;
-        return 0;
+        return lost;
 }
 
 int ring_merge(struct ring *ring, const struct ring *other) {
-        for (size_t i = 0; i < other->n; i++) {
-                int r = ring_add(ring, other->buckets[i].second, other->buckets[i].in,
-                                 other->buckets[i].out);
+        int r = 0;
 
-                if (r < 0)
-                        return r;
+        for (size_t i = 0; i < other->n; i++) {
+                int added = ring_add(ring, other->buckets[i].second, other->buckets[i].in, other->buckets[i].out);
+
+                r = MIN(r, added);
         }
-        return 0;
+        return r;
 }
 
 void ring_trim(struct ring *ring, uint64_t first_second, uint64_t end_second) {

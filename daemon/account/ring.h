@@ -23,11 +23,11 @@ struct ring {
 };
 
 /* Adds bytes to the bucket of that second. The newest RING_SECONDS + 2 buckets are kept (the window, the
- * second under way, and one for stamps ahead of the clock). Returns 0, or -ENOMEM when not even one bucket
- * could be had. */
+ * second under way, and one for stamps ahead of the clock). Returns 0; or -ENOMEM when
+ * there was no memory for one more bucket, for which the oldest one was lost, or this one. */
 int ring_add(struct ring *ring, uint64_t second, uint64_t in, uint64_t out);
 
-/* Adds all buckets of another ring. Returns as ring_add(). */
+/* Adds all buckets of another ring that there is room for. Returns as ring_add(). */
 int ring_merge(struct ring *ring, const struct ring *other);
 
 /* Drops buckets before first_second and from end_second on (stamps that a clock stepped back left ahead of
