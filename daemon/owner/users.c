@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "util/hash_table.h"
+#include "util/utf8.h"
 
 #define MAX_USERS 65536
 
@@ -60,6 +61,7 @@ static int read_users(FILE *file, struct hash_table *table) {
                         return r;
                 user = added;
                 (void) snprintf(user->name, sizeof(user->name), "%s", entry->pw_name);
+                utf8_make_valid(user->name);
         }
         return 0;
 }

@@ -201,6 +201,8 @@ static void test_users(void **state) {
         assert_string_equal(users_name(users, 0), "root");
         assert_string_equal(users_name(users, 1000), "ann");
         assert_null(users_name(users, 1001));
+        test_write(root, "passwd", "\xe9ve:x:1002:1002::/:/bin/sh\n"); /* D-Bus refuses what is no UTF-8 */
+        assert_string_equal(users_name(users, 1002), "?ve");
         test_write(root, "passwd", "bob:x:1001:1001::/:/bin/sh\n");
         assert_string_equal(users_name(users, 1001), "bob");
         assert_null(users_name(users, 1000));
