@@ -77,6 +77,11 @@ void report_losses(struct report *report, struct engine *engine) {
                                 more);
                 journal_write(LOG_WARNING, text, "NETFLOWD_NOT_LOOKED_UP=%" PRIu64, more);
         }
+        if (is_news(engine_books(engine)->lost_buckets, &report->lost, &report->lost_told_usec, &more)) {
+                (void) snprintf(text, sizeof(text),
+                                "out of memory: windows miss %" PRIu64 " additions, totals have them", more);
+                journal_write(LOG_WARNING, text, "NETFLOWD_NO_MEMORY=%" PRIu64, more);
+        }
 }
 
 bool report_throttling(struct report *report, const struct limits *limits) {
