@@ -47,7 +47,7 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -DNETFLOWD_VERSION='"$(VERSION)"' -DSBINDIR='"$(PRE
                $(shell pkg-config --cflags $(LIBRARIES)) $(CPPFLAGS)
 ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,--as-needed -Wl,-z,relro -Wl,-z,now $(LDFLAGS)
 
-daemon_libs := $(shell pkg-config --libs libpcap libsystemd json-c libmnl libxxhash inih \
+daemon_libs := $(shell pkg-config --libs libpcap libsystemd libmnl libxxhash inih \
                  $(if $(filter 1,$(BPF)),libbpf) 2>/dev/null) -lm
 client_libs := $(shell pkg-config --libs libsystemd json-c smartcols ncursesw 2>/dev/null) -lm
 

@@ -47,8 +47,12 @@ static int configure_and_run(const struct command_line *line) {
         config_init(&config);
         command_line_sources(line, getenv("SYSTEMD_LOG_LEVEL"), &sources);
         r = config_load(&sources, configure_log_message, NULL, &config);
+        if (r == -ENOMEM) {
+                log_write(LOG_ERR, "no memory for the configuration");
+                return EX_OSERR;
+        }
         if (r < 0)
-                return r == -ENOMEM ? EX_OSERR : EX_NOINPUT;
+                return EX_NOINPUT; /* it has been said which file */
         if (line->action == COMMAND_LINE_PRINT_CONFIG)
                 return config_print(&config, stdout) < 0 ? EX_IOERR : EXIT_SUCCESS;
         return run(line, &sources, &config);

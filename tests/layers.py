@@ -38,7 +38,7 @@ LIBRARIES = {
     r"/ini\.h$": {"daemon/config"},
     r"/bpf/(lib)?bpf\.h": {"daemon/source"},
     r"/libmnl/": {"daemon/source", "daemon/owner"},
-    r"/json-c/": {"daemon/manager", "client"},
+    r"/json-c/": {"client"},
     r"/libsmartcols/": {"client"},
     r"/n?curses\.h$": {"client"},
 }
