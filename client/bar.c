@@ -7,6 +7,7 @@
 
 #include "escape.h"
 #include "format_units.h"
+#include "dbus/json_text.h"
 #include "json_message.h"
 #include "process_row.h"
 #include "util.h"
@@ -62,7 +63,7 @@ static char *tooltip_of(struct json_object *processes, uint64_t *ret_in, uint64_
 
         if (!stream)
                 return NULL;
-        for (size_t i = 0; i < json_object_array_length(processes); i++) {
+        for (size_t i = 0; i < json_array_size(processes); i++) {
                 struct process_row row;
 
                 process_row_read(json_object_array_get_idx(processes, i), &row);
@@ -88,13 +89,11 @@ static const char *class_of(uint64_t rate) {
 }
 
 static void print_waybar(const char *text, const char *tooltip, const char *class) {
-        struct json_object *line = json_object_new_object();
-
-        json_object_object_add(line, "text", json_object_new_string(text));
-        json_object_object_add(line, "tooltip", json_object_new_string(tooltip));
-        json_object_object_add(line, "class", json_object_new_string(class));
-        json_print(line, false);
-        json_object_put(line);
+        (void) fputs("{\"text\":", stdout);
+        json_write_text(stdout, text);
+        (void) fputs(",\"tooltip\":", stdout);
+        json_write_text(stdout, tooltip);
+        (void) printf(",\"class\":\"%s\"}\n", class);
 }
 
 void bar_print(const char *format, struct json_object *processes) {

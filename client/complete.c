@@ -43,12 +43,12 @@ static struct json_object *ask_rank(sd_bus *bus, const char *by) {
                      NETFLOWD_METHOD_GET_RANK) >= 0 &&
             sd_bus_message_append(call, "suua{sv}", by, 0, NETFLOWD_RECENT_MAX, 0) >= 0 &&
             sd_bus_call(bus, call, PATIENCE_USEC, NULL, &reply) >= 0)
-                (void) json_from_message(reply, &rank);
+                (void) json_from_reply(reply, "aa{sv}", &rank);
         return rank;
 }
 
 static size_t length(struct json_object *rank) {
-        return rank ? json_object_array_length(rank) : 0;
+        return rank ? json_array_size(rank) : 0;
 }
 
 static void print_pids(sd_bus *bus) {

@@ -8,6 +8,7 @@
 
 #include "dbus/org.netflowd1.h"
 #include "escape.h"
+#include "json_message.h"
 #include "util.h"
 
 static bool needs_quotes(const char *text) {
@@ -82,7 +83,7 @@ void csv_print_row(const struct output *output, const struct arguments *argument
 
 void csv_print(const struct output *output, const struct arguments *arguments, struct json_object *array,
                const char *const *columns, size_t n) {
-        size_t rows = array ? json_object_array_length(array) : 0;
+        size_t rows = array ? json_array_size(array) : 0;
 
         csv_print_names(output, arguments, columns, n);
         for (size_t i = 0; i < rows; i++)

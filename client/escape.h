@@ -11,7 +11,3 @@ char *escape_text(const char *text);
 
 /* How many columns of a terminal such a text takes. */
 size_t escape_width(const char *escaped);
-
-/* The same for a JSON document, whose strings may be the only place of such characters: they become \uNNNN,
- * which reads back as what it was. Returns a text to be freed, or NULL: out of memory. */
-char *escape_json(const char *document);

@@ -60,14 +60,15 @@ static int print_table(struct json_object *flows, const struct output *output,
         for (size_t i = 0; i < n; i++) {
                 struct libscols_line *line = table_add(table);
 
-                if (!line)
-                        break;
+                if (!line) {
+                        scols_unref_table(table);
+                        return fail("out of memory");
+                }
                 fill_line(line, json_object_array_get_idx(flows, i));
         }
-        if (n == 0)
-                puts("No flows.");
-        else
-                (void) scols_print_table(table);
+        if (n > 0)
+                return table_print(table);
+        puts("No flows.");
         scols_unref_table(table);
         return EXIT_SUCCESS;
 }

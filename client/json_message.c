@@ -2,11 +2,13 @@
 #include "json_message.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "dbus/json_text.h"
 #include "dbus/org.netflowd1.h"
-#include "escape.h"
 #include "util.h"
 
 static int basic_json(sd_bus_message *message, char type, struct json_object **ret_json) {
@@ -63,7 +65,22 @@ static int basic_json(sd_bus_message *message, char type, struct json_object **r
         default:
                 return -EBADMSG;
         }
-        return 0;
+        return *ret_json ? 0 : -ENOMEM;
+}
+
+/* Take the value, which is NULL where there was no memory for it. */
+static int object_add(struct json_object *object, const char *key, struct json_object *value) {
+        if (value && json_object_object_add(object, key, value) == 0)
+                return 0;
+        json_object_put(value);
+        return -ENOMEM;
+}
+
+static int array_add(struct json_object *array, struct json_object *value) {
+        if (value && json_object_array_add(array, value) == 0)
+                return 0;
+        json_object_put(value);
+        return -ENOMEM;
 }
 
 static int add_entry(sd_bus_message *message, struct json_object *object) {
@@ -75,9 +92,7 @@ static int add_entry(sd_bus_message *message, struct json_object *object) {
         if (r < 0)
                 return r;
         r = json_from_message(message, &value);
-        if (r >= 0)
-                json_object_object_add(object, key, value);
-        return r;
+        return r < 0 ? r : object_add(object, key, value);
 }
 
 static int add_bucket(sd_bus_message *message, struct json_object *array) {
@@ -90,11 +105,18 @@ static int add_bucket(sd_bus_message *message, struct json_object *array) {
         if (r < 0)
                 return r;
         bucket = json_object_new_object();
-        json_object_object_add(bucket, NETFLOWD_KEY_TIMESTAMP, json_object_new_int64(second));
-        json_object_object_add(bucket, NETFLOWD_KEY_IN, json_object_new_uint64(in));
-        json_object_object_add(bucket, NETFLOWD_KEY_OUT, json_object_new_uint64(out));
-        json_object_array_add(array, bucket);
-        return 0;
+        if (!bucket)
+                return -ENOMEM;
+        r = object_add(bucket, NETFLOWD_KEY_TIMESTAMP, json_object_new_int64(second));
+        if (r >= 0)
+                r = object_add(bucket, NETFLOWD_KEY_IN, json_object_new_uint64(in));
+        if (r >= 0)
+                r = object_add(bucket, NETFLOWD_KEY_OUT, json_object_new_uint64(out));
+        if (r < 0) {
+                json_object_put(bucket);
+                return r;
+        }
+        return array_add(array, bucket);
 }
 
 static int add_item(sd_bus_message *message, struct json_object *array) {
@@ -102,9 +124,7 @@ static int add_item(sd_bus_message *message, struct json_object *array) {
         int r;
 
         r = json_from_message(message, &value);
-        if (r >= 0)
-                json_object_array_add(array, value);
-        return r;
+        return r < 0 ? r : array_add(array, value);
 }
 
 /* Reads each element of the container that is about to be entered by `add`. */
@@ -168,6 +188,8 @@ int json_from_message(sd_bus_message *message, struct json_object **ret_json) {
                 return basic_json(message, type, ret_json);
 
         json = type == 'a' && contents[0] == '{' ? json_object_new_object() : json_object_new_array();
+        if (!json)
+                return -ENOMEM;
         r = type == 'a' ? array_json(message, contents, json)
                         : container_json(message, 'r', contents, 0, NULL, add_item, json);
         if (r < 0) {
@@ -186,15 +208,88 @@ size_t json_array_size(struct json_object *json) {
         return json_object_is_type(json, json_type_array) ? json_object_array_length(json) : 0;
 }
 
+/* Indented by so many levels; depth < 0: all on one line. */
+static void new_line(int depth) {
+        if (depth < 0)
+                return;
+        (void) putchar('\n');
+        for (int i = 0; i < depth; i++)
+                (void) fputs("  ", stdout);
+}
+
+static void write_value(struct json_object *json, int depth);
+
+static void write_object(struct json_object *object, int depth) {
+        int deeper = depth < 0 ? depth : depth + 1;
+        const char *separator = "";
+
+        (void) putchar('{');
+        json_object_object_foreach(object, key, value) {
+                (void) fputs(separator, stdout);
+                new_line(deeper);
+                json_write_text(stdout, key);
+                (void) fputs(depth < 0 ? ":" : ": ", stdout);
+                write_value(value, deeper);
+                separator = ",";
+        }
+        if (*separator)
+                new_line(depth);
+        (void) putchar('}');
+}
+
+static void write_array(struct json_object *array, int depth) {
+        int deeper = depth < 0 ? depth : depth + 1;
+        size_t n = json_object_array_length(array);
+
+        (void) putchar('[');
+        for (size_t i = 0; i < n; i++) {
+                (void) fputs(i > 0 ? "," : "", stdout);
+                new_line(deeper);
+                write_value(json_object_array_get_idx(array, i), deeper);
+        }
+        if (n > 0)
+                new_line(depth);
+        (void) putchar(']');
+}
+
+/* Not by json-c, which writes into memory first and, where there is none left, what fits as if it were all. */
+static void write_value(struct json_object *json, int depth) {
+        switch (json_object_get_type(json)) {
+        case json_type_null:
+                (void) fputs("null", stdout);
+                return;
+        case json_type_boolean:
+                (void) fputs(json_object_get_boolean(json) ? "true" : "false", stdout);
+                return;
+        case json_type_double:
+                if (isfinite(json_object_get_double(json)))
+                        (void) printf("%.17g", json_object_get_double(json));
+                else
+                        (void) fputs("null", stdout); /* JSON has no other word for it */
+                return;
+        case json_type_int:
+                if (json_object_get_int64(json) < 0)
+                        (void) printf("%" PRId64, json_object_get_int64(json));
+                else
+                        (void) printf("%" PRIu64, json_object_get_uint64(json));
+                return;
+        case json_type_string:
+                json_write_text(stdout, json_object_get_string(json));
+                return;
+        case json_type_object:
+                write_object(json, depth);
+                return;
+        case json_type_array:
+                write_array(json, depth);
+                return;
+        }
+}
+
+void json_print_value(struct json_object *json) {
+        write_value(json, -1);
+}
+
 void json_print(struct json_object *json, bool pretty) {
-        int flags = JSON_C_TO_STRING_NOSLASHESCAPE |
-                    (pretty ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : JSON_C_TO_STRING_PLAIN);
-
-        const char *document = json_object_to_json_string_ext(json, flags);
-        _cleanup_free_ char *text = document ? escape_json(document) : NULL;
-
-        if (text)
-                (void) puts(text);
-        else
-                (void) fail("out of memory");
+        write_value(json, pretty ? 0 : -1);
+        (void) putchar('\n');
 }

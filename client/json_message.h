@@ -17,5 +17,8 @@ int json_from_message(sd_bus_message *message, struct json_object **ret_json);
 /* How many elements an array has: none, where it is something else. */
 size_t json_array_size(struct json_object *json);
 
+/* Prints a value on the line under way. */
+void json_print_value(struct json_object *json);
+
 /* Prints one document and a newline: on several lines where `pretty`. */
 void json_print(struct json_object *json, bool pretty);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,21 +12,26 @@
 #include "util.h"
 #include "verbs.h"
 
+/* NULL: out of memory. */
 static struct json_object *all_arguments(sd_bus_message *signal) {
         struct json_object *arguments = json_object_new_array(), *argument;
+        int r = arguments ? 0 : -ENOMEM;
 
-        while (json_from_message(signal, &argument) >= 0)
-                json_object_array_add(arguments, argument);
-        return arguments;
+        while (r >= 0 && (r = json_from_message(signal, &argument)) >= 0)
+                if (json_object_array_add(arguments, argument) < 0) {
+                        json_object_put(argument);
+                        r = -ENOMEM;
+                }
+        if (r != -ENOMEM)
+                return arguments;
+        json_object_put(arguments);
+        return NULL;
 }
 
 static void print_json(const char *member, struct json_object *arguments) {
-        struct json_object *line = json_object_new_object();
-
-        json_object_object_add(line, "signal", json_object_new_string(member));
-        json_object_object_add(line, "arguments", json_object_get(arguments));
-        json_print(line, false);
-        json_object_put(line);
+        printf("{\"signal\":\"%s\",\"arguments\":", member); /* D-Bus allows letters, digits and _ in names */
+        json_print_value(arguments);
+        puts("}");
 }
 
 static void print_row(const char *what, struct json_object *process) {
@@ -53,11 +59,11 @@ static void print_rows(const char *what, struct json_object *processes) {
 
 /* Why a capture has stopped, and the like: " (timeout)". */
 static void print_values(struct json_object *values) {
-        for (size_t i = 0; i < json_object_array_length(values); i++) {
+        for (size_t i = 0; i < json_array_size(values); i++) {
                 (void) fputs(i == 0 ? " (" : ", ", stdout);
                 print_safe(json_object_get_string(json_object_array_get_idx(values, i)), 0);
         }
-        if (json_object_array_length(values) > 0)
+        if (json_array_size(values) > 0)
                 (void) putchar(')');
 }
 
@@ -107,7 +113,9 @@ static int on_signal(sd_bus_message *signal, void *userdata, sd_bus_error *ret_e
         struct json_object *values = all_arguments(signal);
 
         (void) ret_error;
-        if (arguments->json)
+        if (!values)
+                (void) fail("out of memory: a signal is left out");
+        else if (arguments->json)
                 print_json(member, values);
         else if (!arguments->format)
                 print_people(member, values);
@@ -126,7 +134,7 @@ static void print_first(struct monitor *monitor) {
         if (monitor->is_there &&
             connection_call(monitor->loop.connection, &reply, NETFLOWD_METHOD_GET_PROCESS_RANK, "uu",
                             monitor->arguments->limit, monitor->arguments->recent) == 0)
-                (void) json_from_message(reply, &rank);
+                (void) json_from_reply(reply, "aa{sv}", &rank);
         bar_print(monitor->arguments->format, rank);
         json_object_put(rank);
         flush(monitor);

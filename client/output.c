@@ -15,6 +15,9 @@
 
 #define NAME_WIDTH 16
 
+/* More of a value is not for people: --json has all of it. */
+#define VALUE_MAX 8192
+
 static void run_pager(int input) {
         const char *pager = secure_getenv("NETFLOWCTL_PAGER");
 
@@ -118,8 +121,11 @@ struct libscols_table *table_new(const struct output *output, const struct argum
                 return NULL;
         (void) scols_table_enable_colors(table, output->colour);
         (void) scols_table_enable_noheadings(table, arguments->no_legend);
+        if (scols_table_set_column_separator(table, "  ") < 0) {
+                scols_unref_table(table);
+                return NULL;
+        }
         (void) scols_table_enable_noencoding(table, 1); /* table_set_text() has seen to it */
-        (void) scols_table_set_column_separator(table, "  ");
         if (output->width > 0) {
                 (void) scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
                 (void) scols_table_set_termwidth(table, output->width);
@@ -143,6 +149,30 @@ struct libscols_line *table_add(struct libscols_table *table) {
         return scols_table_new_line(table, NULL);
 }
 
+static bool is_complete(struct libscols_table *table) {
+        struct libscols_iter *lines = scols_new_iter(SCOLS_ITER_FORWARD);
+        bool complete = lines != NULL;
+        struct libscols_line *line;
+
+        for (size_t i = 0; complete && i < scols_table_get_ncols(table); i++)
+                complete = scols_cell_get_data(scols_column_get_header(scols_table_get_column(table, i)));
+        while (complete && scols_table_next_line(table, lines, &line) == 0)
+                for (size_t i = 0; complete && i < scols_table_get_ncols(table); i++) {
+                        struct libscols_cell *cell = scols_line_get_cell(line, i);
+
+                        complete = cell && scols_cell_get_data(cell);
+                }
+        scols_free_iter(lines);
+        return complete;
+}
+
+int table_print(struct libscols_table *table) {
+        bool printed = is_complete(table) && scols_print_table(table) == 0;
+
+        scols_unref_table(table);
+        return printed ? EXIT_SUCCESS : fail("out of memory");
+}
+
 void table_set_text(struct libscols_line *line, size_t column, const char *text) {
         char *escaped = escape_text(text);
 
@@ -154,21 +184,20 @@ void print_safe(const char *text, size_t width) {
         _cleanup_free_ char *escaped = escape_text(text);
         size_t used = escaped ? escape_width(escaped) : 0;
 
-        (void) printf("%s%*s", escaped ? escaped : "", used < width ? (int) (width - used) : 0, "");
+        if (escaped)
+                (void) printf("%s%*s", escaped, used < width ? (int) (width - used) : 0, "");
+        else
+                (void) fail("out of memory");
 }
 
 void print_value(const char *name, const char *format, ...) {
-        char *text = NULL;
+        char text[VALUE_MAX];
         va_list arguments;
-        int n;
 
         va_start(arguments, format);
-        n = vasprintf(&text, format, arguments);
+        (void) vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
-        if (n < 0)
-                return;
         (void) printf("%*s: ", NAME_WIDTH, name);
         print_safe(text, 0);
         (void) putchar('\n');
-        free(text);
 }

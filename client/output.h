@@ -47,6 +47,10 @@ struct libscols_table *table_new(const struct output *output, const struct argum
  * program wrote; NULL: out of memory. */
 struct libscols_line *table_add(struct libscols_table *table);
 
+/* Prints it and frees it. Each row has something in each cell, or there was no memory for that: then says so and
+ * returns EXIT_FAILURE, else 0. */
+int table_print(struct libscols_table *table);
+
 /* Names come from processes that may mean no good: the cell, or what is printed, is what escape_text() makes of
  * it, so that nothing of it acts on the terminal. print_safe() fills up with blanks to so many columns. */
 void table_set_text(struct libscols_line *line, size_t column, const char *text);

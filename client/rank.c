@@ -130,17 +130,18 @@ static int print_table(struct json_object *rank, const struct output *output,
                 struct libscols_line *line = table_add(table);
                 struct json_object *json = json_object_array_get_idx(rank, i);
 
-                if (!line)
-                        break;
+                if (!line) {
+                        scols_unref_table(table);
+                        return fail("out of memory");
+                }
                 if (grouping)
                         fill_group_line(line, grouping, json);
                 else
                         fill_line(line, json);
         }
-        if (n == 0)
-                puts("No process had traffic yet.");
-        else
-                (void) scols_print_table(table);
+        if (n > 0)
+                return table_print(table);
+        puts("No process had traffic yet.");
         scols_unref_table(table);
         return EXIT_SUCCESS;
 }

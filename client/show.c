@@ -99,24 +99,24 @@ static int print_ring(struct json_object *process, const struct output *output,
         for (size_t i = n > SECONDS_SHOWN ? n - SECONDS_SHOWN : 0; i < n; i++) {
                 struct json_object *bucket = json_object_array_get_idx(ring, i);
                 struct libscols_line *line = table_add(table);
-                char text[UNITS_MAX], time_text[16];
+                char text[UNITS_MAX], time_text[16] = "-";
                 time_t second = (time_t) bucket_number(bucket, NETFLOWD_KEY_TIMESTAMP);
                 struct tm local;
 
-                if (!line)
-                        break;
-                if (localtime_r(&second, &local) &&
-                    strftime(time_text, sizeof(time_text), "%H:%M:%S", &local) > 0)
-                        (void) scols_line_set_data(line, 0, time_text);
+                if (!line) {
+                        scols_unref_table(table);
+                        return fail("out of memory");
+                }
+                if (localtime_r(&second, &local))
+                        (void) strftime(time_text, sizeof(time_text), "%H:%M:%S", &local);
+                (void) scols_line_set_data(line, 0, time_text);
                 (void) scols_line_set_data(line, 1,
                                            format_bytes(bucket_number(bucket, NETFLOWD_KEY_IN), text));
                 (void) scols_line_set_data(line, 2,
                                            format_bytes(bucket_number(bucket, NETFLOWD_KEY_OUT), text));
         }
         (void) putchar('\n');
-        (void) scols_print_table(table);
-        scols_unref_table(table);
-        return EXIT_SUCCESS;
+        return table_print(table);
 }
 
 /* What of a process is a table; who it is, a row of the rank says. */

@@ -163,7 +163,7 @@ static void print_values(struct json_object *value, const char *name, const stru
                         print_values(member, below, output, arguments);
                 }
         } else if (json_object_is_type(value, json_type_array)) {
-                for (size_t i = 0; i < json_object_array_length(value); i++) {
+                for (size_t i = 0; i < json_array_size(value); i++) {
                         (void) snprintf(below, sizeof(below), "%s%s%zu", name, dot, i);
                         print_values(json_object_array_get_idx(value, i), below, output, arguments);
                 }

@@ -4,6 +4,7 @@
 
 #include "dbus/org.netflowd1.h"
 #include "format_units.h"
+#include "json_message.h"
 #include "process_row.h"
 #include "top_panes.h"
 #include "top_row.h"
@@ -30,7 +31,7 @@ static const char *text_of(const char *text) {
 static void add_graph(struct top_lines *lines, const struct top_state *state, const char *title,
                       const char *key) {
         struct json_object *ring = value_of(state->details.process, NETFLOWD_KEY_RING);
-        size_t n = ring ? json_object_array_length(ring) : 0, columns = lines->paper->columns;
+        size_t n = ring ? json_array_size(ring) : 0, columns = lines->paper->columns;
         int64_t first = state->model.last_second - RING_SECONDS + 1;
         uint64_t seconds[RING_SECONDS] = {}, peak = 0;
         char graph[TOP_GRAPH_MAX(RING_SECONDS)] = "", amount[TOP_AMOUNT_MAX];
@@ -94,7 +95,7 @@ static void add_flow(struct top_lines *lines, const struct top_state *state, str
 }
 
 static void add_flows(struct top_lines *lines, const struct top_state *state) {
-        size_t n = state->details.flows ? json_object_array_length(state->details.flows) : 0;
+        size_t n = state->details.flows ? json_array_size(state->details.flows) : 0;
 
         top_lines_add(lines, TOP_PLAIN, "%s", "");
         if (!state->details.flows) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dbus/org.netflowd1.h"
+#include "json_message.h"
 #include "top_row.h"
 #include "util.h"
 
@@ -188,7 +189,7 @@ static void join_histories(struct top_row *rows, size_t n, const struct top_row 
 
 int top_model_read_rank(struct top_model *model, struct json_object *rank, int64_t last_second,
                         uint32_t limit, enum top_sort sort) {
-        size_t n = json_object_array_length(rank);
+        size_t n = json_array_size(rank);
         struct top_row *rows, **shown;
         int r;
 
@@ -216,7 +217,7 @@ int top_model_read_rank(struct top_model *model, struct json_object *rank, int64
 }
 
 int top_model_read_minute(struct top_model *model, struct json_object *rank) {
-        size_t n = json_object_array_length(rank);
+        size_t n = json_array_size(rank);
         struct top_row *rows;
         int r;
 
@@ -257,7 +258,7 @@ static void add_bytes(struct top_bytes *sum, struct json_object *row) {
 }
 
 void top_model_read_users(struct top_model *model, struct json_object *rank) {
-        size_t n = json_object_array_length(rank);
+        size_t n = json_array_size(rank);
         struct top_bytes sum = {};
         uint64_t processes = 0;
 
@@ -273,7 +274,7 @@ void top_model_read_users(struct top_model *model, struct json_object *rank) {
 
 void top_model_read_interfaces(struct top_model *model, struct json_object *rank) {
         struct top_bytes all = {}, loopback = {};
-        size_t n = json_object_array_length(rank);
+        size_t n = json_array_size(rank);
 
         for (size_t i = 0; i < n; i++) {
                 struct json_object *row = json_object_array_get_idx(rank, i);

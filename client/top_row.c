@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dbus/org.netflowd1.h"
+#include "json_message.h"
 #include "process_row.h"
 #include "util.h"
 
@@ -77,7 +78,7 @@ static void read_ring(struct json_object *json, struct top_history *history) {
 
         if (!json_object_object_get_ex(json, NETFLOWD_KEY_RING, &ring))
                 return;
-        n = json_object_array_length(ring);
+        n = json_array_size(ring);
         for (size_t i = 0; i < n; i++) {
                 struct json_object *bucket = json_object_array_get_idx(ring, i);
 
@@ -118,7 +119,7 @@ static int by_identity(const void *a, const void *b) {
 }
 
 int top_rows_read(struct json_object *rank, enum top_group group, struct top_row **ret_rows) {
-        size_t n = json_object_array_length(rank);
+        size_t n = json_array_size(rank);
         struct top_row *rows = calloc(n + 1, sizeof(*rows));
 
         if (!rows)

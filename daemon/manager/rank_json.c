@@ -6,25 +6,14 @@
 
 #include "account/rank.h"
 #include "bus/process_fields.h"
+#include "dbus/json_text.h"
 #include "dbus/org.netflowd1.h"
 
-/* RFC 8259 section 7. What is no ASCII is valid UTF-8 already: engine/processes.c, owner/users.c. */
-static void write_text(FILE *file, const char *text) {
-        (void) fputc('"', file);
-        for (const unsigned char *c = (const unsigned char *) text; *c; c++)
-                if (*c == '"' || *c == '\\')
-                        (void) fprintf(file, "\\%c", *c);
-                else if (*c < 0x20)
-                        (void) fprintf(file, "\\u%04x", *c);
-                else
-                        (void) fputc(*c, file);
-        (void) fputc('"', file);
-}
-
+/* Texts are valid UTF-8: engine/processes.c and owner/users.c see to that. */
 static void write_field(FILE *file, const struct field *field) {
         (void) fprintf(file, "\"%s\": ", field->key);
         if (field->type == 's')
-                write_text(file, field->text);
+                json_write_text(file, field->text);
         else
                 (void) fprintf(file, "%" PRIu64, field->number);
 }
