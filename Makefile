@@ -63,6 +63,8 @@ unit_srcs   := $(sort $(wildcard tests/unit/test-*.c))
 unit_tests  := $(patsubst %.c,$(BUILD)/%,$(unit_srcs))
 support_objs := $(call objects,$(sort $(wildcard tests/support/*.c)))
 tool_tests  := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
+# A sanitizer has an allocator of its own.
+preloads    := $(if $(SANITIZE),,$(patsubst %.c,$(BUILD)/%.so,$(sort $(wildcard tests/preload/*.c))))
 fuzz_objs   := $(call objects,$(sort $(filter-out tests/fuzz/fuzz-%,$(wildcard tests/fuzz/*.c))))
 fuzzers     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz-*.c)))
 
@@ -142,7 +144,7 @@ compile_commands.json: Makefile
 	@printf '\n]\n' >> $@
 
 # --- tests ----------------------------------------------------------------------------------------------------
-tests: $(unit_tests) $(tool_tests)
+tests: $(unit_tests) $(tool_tests) $(preloads)
 
 bench-tools: $(BUILD)/tests/tools/flood $(BUILD)/tests/tools/pcap-loop
 
@@ -153,6 +155,11 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(support_objs) $(BUILD)/libnetfl
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(BUILD)/libnetflowd.a
 	@echo '  LINK    $@'
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(daemon_libs)
+
+$(BUILD)/tests/preload/%.so: tests/preload/%.c $(BUILD)/settings
+	@mkdir -p $(@D)
+	@echo '  LINK    $@'
+	@$(CC) $(ALL_CFLAGS) $(ALL_CPPFLAGS) $(ALL_LDFLAGS) -fPIC -fno-builtin -shared -o $@ $<
 
 fuzzers: $(fuzzers)
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(fuzz_objs) $(BUILD)/libnetflowd.a $(BUILD)/libnetflowctl.a
