@@ -156,6 +156,9 @@ static void set_up(void) {
                             fds[0], &host.bus) == 0);
         expect(sd_bus_new(&host.caller) >= 0 && sd_bus_set_fd(host.caller, fds[1], fds[1]) >= 0 &&
                sd_bus_start(host.caller) >= 0);
+        /* until both have met: a message with a descriptor would wait for that */
+        while (sd_bus_is_ready(host.caller) <= 0)
+                expect(sd_event_run(host.event, 0) >= 0 && sd_bus_process(host.caller, NULL) >= 0);
 }
 
 /* --- the caller ------------------------------------------------------------------------------------------ */
