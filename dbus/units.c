@@ -91,6 +91,7 @@ static int parse_number(const char *text, uint64_t *ret_number) {
 
 /* One number with its unit, such as "1.5 h"; *text moves behind it. `alone`: nothing came before it. */
 static int parse_component(const char **text, bool alone, uint64_t *ret_usec) {
+        static const struct unit seconds = {.size = USEC_PER_SEC};
         const char *c = *text, *fraction = NULL;
         const struct unit *unit;
         uint64_t value, digit;
@@ -111,8 +112,7 @@ static int parse_component(const char **text, bool alone, uint64_t *ret_usec) {
         length = strcspn(c, BLANKS ".0123456789");
         if (length == 0 && (!alone || *c != '\0'))
                 return -EINVAL;
-        unit = length == 0 ? &(const struct unit){.size = USEC_PER_SEC}
-                           : find_unit(span_units, ELEMENTSOF(span_units), c, length);
+        unit = length == 0 ? &seconds : find_unit(span_units, ELEMENTSOF(span_units), c, length);
         if (!unit)
                 return -EINVAL;
         c += length;

@@ -51,12 +51,10 @@ static void count_loss(struct books *books, int r) {
 /* Bytes that no flow can take are booked to a reason at once. */
 static void enter_unattributed(struct books *books, const struct sample *sample, bool out,
                                enum unattributed reason) {
-        const struct dimension_values values = {
-                .ifindex = sample->ifindex,
-                .remote = sample->keyless ? (struct in6_addr){} : sample->key.remote,
-                .protocol = sample->key.protocol,
-        };
+        struct dimension_values values = {.ifindex = sample->ifindex, .protocol = sample->key.protocol};
 
+        if (!sample->keyless)
+                values.remote = sample->key.remote;
         books->ledger.unattributed[reason] += sample->bytes;
         count_loss(books, traffic_add(&books->unattributed[reason], out, sample->time_usec, sample->bytes,
                                       sample->packets));

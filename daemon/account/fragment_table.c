@@ -101,7 +101,7 @@ int fragment_table_first(struct fragment_table *table, const struct sample *samp
                 void *entry;
                 int r;
 
-                if (hash_table_size(table->packets) == hash_table_capacity(table->packets))
+                if (table->oldest && hash_table_size(table->packets) == hash_table_capacity(table->packets))
                         forget(table, table->oldest);
                 r = hash_table_add(table->packets, &key, &entry);
                 if (r < 0)

@@ -101,9 +101,11 @@ static int question_new(struct callers *callers, sd_bus_message *message, const 
                         struct question **ret_question) {
         struct question *question;
 
-        if (asks_too_much(callers, sd_bus_message_get_sender(message), caller))
-                return sd_bus_error_set(ret_error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+        if (asks_too_much(callers, sd_bus_message_get_sender(message), caller)) {
+                (void) sd_bus_error_set(ret_error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many calls are waiting; try again");
+                return -ENOBUFS;
+        }
         question = calloc(1, sizeof(*question));
         if (!question)
                 return -ENOMEM;

@@ -120,7 +120,7 @@ static int make_list(sd_bus_message *call, const struct caller *caller, void *us
                      sd_bus_error *ret_error) {
         struct process *process = NULL;
         struct bus *bus = userdata;
-        uint32_t pid;
+        uint32_t pid = 0;
         int r;
 
         r = sd_bus_message_rewind(call, true);

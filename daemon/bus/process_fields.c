@@ -51,10 +51,12 @@ void process_fields_set(struct process_fields *fields, const struct process *pro
                         const struct window *window, uint64_t now_usec, enum detail detail,
                         struct users *users) {
         const struct process_info *info = &process->info;
-        struct field *own = fields->own;
-        size_t *n = &fields->n_own;
+        struct field *own;
+        size_t *n;
 
         *fields = (struct process_fields){};
+        own = fields->own;
+        n = &fields->n_own;
         if (process->id.pid != 0)
                 add_number(own, n, NETFLOWD_KEY_PID, 'u', process->id.pid);
         add_text(own, n, NETFLOWD_KEY_NAME, info->name);
@@ -80,10 +82,12 @@ void process_fields_set(struct process_fields *fields, const struct process *pro
 void group_fields_set(struct process_fields *fields, const struct group *group, enum group_by by,
                       const struct traffic *traffic, bool is_private, uint64_t now_usec, struct users *users) {
         const struct process_info *info = &group->first->info;
-        struct field *own = fields->own;
-        size_t *n = &fields->n_own;
+        struct field *own;
+        size_t *n;
 
         *fields = (struct process_fields){};
+        own = fields->own;
+        n = &fields->n_own;
         switch (by) {
         case GROUP_BY_APP:
                 add_text(own, n, NETFLOWD_KEY_NAME, group->app ?: info->name);

@@ -88,7 +88,7 @@ static int next_number(DIR *directory, const char **ret_name, uint32_t *ret_numb
                 errno = 0;
                 entry = readdir(directory);
                 if (!entry)
-                        return errno == 0 ? 0 : gone(errno);
+                        return errno > 0 ? gone(errno) : 0;
                 if (parse_u32(entry->d_name, 0, UINT32_MAX, ret_number) < 0)
                         continue;
                 *ret_name = entry->d_name;
@@ -106,10 +106,10 @@ int proc_for_each_socket(const char *proc_root, uint32_t pid, socket_handler han
 
         (void) snprintf(path, sizeof(path), "%s/%u/fd", proc_root, pid);
         r = open_directory(path, &directory);
-        if (r < 0)
+        if (!directory)
                 return r;
         while ((r = next_number(directory, &name, &fd)) > 0) {
-                uint64_t inode;
+                uint64_t inode = 0;
 
                 r = read_socket_link(dirfd(directory), name, &inode);
                 if (r == -ESRCH && n_races)
@@ -126,11 +126,11 @@ int proc_for_each_socket(const char *proc_root, uint32_t pid, socket_handler han
 int proc_for_each_pid(const char *proc_root, pid_handler handler, void *userdata) {
         _cleanup_(safe_closedirp) DIR *directory = NULL;
         const char *name;
-        uint32_t pid;
+        uint32_t pid = 0;
         int r;
 
         r = open_directory(proc_root, &directory);
-        if (r < 0)
+        if (!directory)
                 return r;
         while ((r = next_number(directory, &name, &pid)) > 0) {
                 r = handler(pid, userdata);

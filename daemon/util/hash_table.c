@@ -57,7 +57,9 @@ static void mark(struct hash_table *table, uint32_t number, bool in_use) {
 static struct slot *new_slots(uint32_t n) {
         struct slot *slots = malloc((size_t) n * sizeof(*slots));
 
-        for (uint32_t i = 0; slots && i < n; i++)
+        if (!slots)
+                return NULL;
+        for (uint32_t i = 0; i < n; i++)
                 slots[i] = (struct slot){.entry = NO_ENTRY};
         return slots;
 }
