@@ -22,16 +22,18 @@ VERSION := 0.1.0
 # What a fresh Debian 12 needs to build and run, and on top of that to test.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libsystemd-dev libjson-c-dev libmnl-dev \
                   libsmartcols-dev libncurses-dev libxxhash-dev libinih-dev iproute2 clang bpftool libbpf-dev
-TEST_PACKAGES  := libclang-rt-14-dev libcmocka-dev dbus dbus-bin libglib2.0-bin systemd python3 \
+TEST_PACKAGES  := libclang-rt-14-dev libcmocka-dev cppcheck dbus dbus-bin libglib2.0-bin systemd python3 \
                   python3-dbus python3-gi iperf3 curl nginx-light nftables tcpdump wireshark-common procps util-linux debootstrap \
                   systemd-container qemu-system-x86 e2fsprogs groff-base mandoc ethtool wrk debhelper dpkg-dev lintian \
                   zsh fish tmux
+# What `make analyze` and `make valgrind` need beside.
+ANALYZE_PACKAGES := clang-tidy cppcheck valgrind
 
 # What `make bench` measures beside netflowd, and with; nothing else needs it.
 BENCH_PACKAGES := dbus iperf3 curl nginx-light nftables tcpdump procps util-linux ethtool wrk python3 nethogs
 
 LIBRARIES := libpcap libsystemd json-c libmnl smartcols ncursesw libxxhash inih $(if $(filter 1,$(BPF)),libbpf)
-ifeq ($(filter help clean deps test-deps run check bench uninstall print-%,$(MAKECMDGOALS)),)
+ifeq ($(filter help clean deps test-deps analyze-deps run check bench uninstall print-%,$(MAKECMDGOALS)),)
 ifneq ($(shell pkg-config --exists $(LIBRARIES) && echo yes),yes)
 $(error Libraries are missing: run `make deps` as root, or install $(BUILD_PACKAGES))
 endif
@@ -68,7 +70,7 @@ preloads    := $(if $(SANITIZE),,$(patsubst %.c,$(BUILD)/%.so,$(sort $(wildcard 
 fuzz_objs   := $(call objects,$(sort $(filter-out tests/fuzz/fuzz-%,$(wildcard tests/fuzz/*.c))))
 fuzzers     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz-*.c)))
 
-.PHONY: all check soak bench run deps test-deps bench-deps bench-tools tests fuzzers corpus install uninstall clean help introspection format
+.PHONY: all check soak bench run deps test-deps bench-deps bench-tools tests fuzzers corpus analyze analyze-deps valgrind install uninstall clean help introspection format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -82,6 +84,7 @@ help:
 	@echo 'make bench           (root) measure it beside a bare libpcap loop, tcpdump and nethogs; BENCH=packets: that only'
 	@echo 'make tests           build the unit tests;  $(BUILD)/tests/unit/test-… runs one'
 	@echo 'make fuzzers         build the fuzzers (CC=clang)'
+	@echo 'make analyze         gcc -fanalyzer, clang-tidy and cppcheck; make valgrind: the unit tests in it'
 	@echo 'make corpus          read all savefiles below SAVEFILES=FOLDER and compare with capinfos'
 	@echo 'make install         into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX);  make uninstall takes it out again'
 	@echo 'make introspection   write the interface anew from the vtable: the XML and the page'
@@ -166,6 +169,12 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(fuzz_objs) $(BUILD)/libnetflowd
 	@echo '  LINK    $@'
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(daemon_libs) $(client_libs)
 
+analyze: analyze-deps $(BUILD)/netflowd
+	@tests/analyze $(BUILD)
+
+valgrind: analyze-deps tests
+	@tests/valgrind $(BUILD)
+
 corpus: $(BUILD)/netflowd $(BUILD)/tests/tools/read-savefile
 	@tests/savefiles.py $(BUILD) $(SAVEFILES)
 
@@ -197,6 +206,9 @@ test-deps:
 bench-deps: deps
 	$(call apt_install,$(filter-out nethogs,$(BENCH_PACKAGES)))
 	-$(call apt_install,$(filter nethogs,$(BENCH_PACKAGES)))
+
+analyze-deps:
+	$(call apt_install,$(BUILD_PACKAGES) $(ANALYZE_PACKAGES))
 
 # Everything below runs in a make of its own: the libraries may only just have been installed.
 run: deps

@@ -134,6 +134,7 @@ class Build:
                      f"{self.folder}/netflowd --bus-introspect | diff dbus/org.netflowd1.Manager.xml -")
         yield static("bench", str(TESTS / "bench/check.py"))
         yield static("manual", str(TESTS / "manual.py"), self.folder)
+        yield static("cppcheck", str(TESTS / "analyze"), self.folder, "cppcheck")
         for path in programs("tests/fuzz/fuzz-*"):
             yield Test("fuzz", path.name, [str(TESTS / "fuzz/replay"), str(path)], Build.run_one, "light")
         for path in sorted(TESTS.glob("e2e/test_*.py")):
