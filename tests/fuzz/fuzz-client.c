@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include "bar.h"
 #include "connection.h"
 #include "dbus/org.netflowd1.h"
 #include "message_builder.h"
@@ -70,16 +72,13 @@ int sd_bus_add_match(sd_bus *on, sd_bus_slot **ret_slot, const char *match, sd_b
         return 0;
 }
 
-/* One signal, and netflowd is gone. */
-int sd_bus_process(sd_bus *on, sd_bus_message **ret_message) {
-        (void) on;
-        (void) ret_message;
-        if (!follower)
-                return -ECONNRESET;
-        expect(sd_bus_message_rewind(answer, 1) >= 0);
+/* One signal, and the loop is over. */
+int sd_event_loop(sd_event *event) {
+        (void) event;
+        expect(follower && sd_bus_message_rewind(answer, 1) >= 0);
         expect(follower(answer, follower_userdata, NULL) == 0);
         follower = NULL;
-        return 1;
+        return 0;
 }
 
 static void set_up(void) {
@@ -143,13 +142,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                        {NETFLOWD_SIGNAL_PROCESSES_CHANGED, "vvv"}, {"X", "v"}, {"X", "avs"}};
         struct fuzz_input input = {.data = data, .size = size};
         struct arguments arguments = {.pid = 1, .limit = 10, .recent = 3};
-        size_t question, form;
+        size_t question, form, how;
 
         if (!bus)
                 set_up();
         question = fuzz_number(&input, 1) % (sizeof(questions) / sizeof(*questions));
         arguments.by = questions[question].by;
-        arguments.json = fuzz_number(&input, 1) & 1;
+        how = fuzz_number(&input, 1);
+        arguments.json = how & 1;
+        arguments.csv = !arguments.json && how & 2;
+        if (!arguments.json && how & 4)
+                arguments.format = how & 8 ? BAR_FORMAT_WAYBAR : BAR_FORMAT_I3BLOCKS;
         form = fuzz_number(&input, 1) % (sizeof(answers) / sizeof(*answers));
         for (arguments.verb = verbs; strcmp(arguments.verb->name, questions[question].verb) != 0; arguments.verb++)
                 ;
