@@ -22,8 +22,8 @@ static bool needs_quotes(const char *text) {
 void csv_print_field(const struct output *output, const char *text) {
         _cleanup_free_ char *escaped = output->terminal ? escape_text(text) : NULL;
 
-        if (escaped)
-                text = escaped;
+        if (output->terminal)
+                text = escaped ?: "?"; /* no memory to make it fit for one */
         if (!needs_quotes(text)) {
                 (void) fputs(text, stdout);
                 return;
