@@ -25,10 +25,10 @@ HANG_SECONDS = 600  # a test that takes this long never ends
 # after the other. At the end, what moves much at a given rate runs by twos, and what moves as much as it can by itself;
 # such cases say so (harness.paired, harness.alone).
 PLACES = 2 * len(os.sched_getaffinity(0))
-# What a build has to have for these: a sanitizer has an allocator of its own, and nothing is preloaded.
-NEEDS = {"test_allocations.py": "tests/preload/fail-allocations.so"}
 MACHINES = {"test_limits.py", "test_bpf_kernel.py"}
 VERDICTS = ("PASS", "FAIL", "SKIP")
+# What a build has to have for these: a sanitizer has an allocator of its own, and nothing is preloaded.
+NEEDS = {"test_allocations.py": "tests/preload/fail-allocations.so"}
 
 # place: "light", "machine", "paired" or "alone"
 Test = collections.namedtuple("Test", "kind name command runner place")

@@ -121,9 +121,9 @@ static void run(const struct arguments *arguments) {
         expect(status == EXIT_SUCCESS || status == EXIT_FAILURE);
         expect(fclose(stdout) == 0);
         stdout = terminal;
-        if (!arguments->json)
+        if (!arguments->json && !arguments->csv) /* CSV is for files: only on a terminal is it escaped */
                 check_text(text, length);
-        else if (length > 0)
+        else if (arguments->json && length > 0)
                 check_json(text);
         free(text);
 }
