@@ -92,15 +92,26 @@ static void read_entries(const uint8_t *data, size_t size) {
                 n = size < sizeof(entry) ? size : sizeof(entry);
                 memset(&entry, 0, sizeof(entry));
                 memcpy(&entry, data, n);
-                if (bpf_deltas_take(deltas, entry.key, &entry.process, times, on_sample, &handed, &told) == 1)
+                if (bpf_deltas_take(deltas, entry.key, &entry.process, NULL, times, on_sample, &handed, &told) == 1)
                         bpf_deltas_forget(deltas, entry.key);
         }
         expect(told.bytes == handed.bytes && told.packets == handed.packets);
 }
 
+static void read_path(const uint8_t *data, size_t size) {
+        struct account_cgroup cgroup = {};
+        char *path = NULL;
+
+        memcpy(&cgroup, data, size < sizeof(cgroup) ? size : sizeof(cgroup));
+        if (bpf_cgroup_path(&cgroup, &path) == 0)
+                expect(*path == '/');
+        free(path);
+}
+
 /* One byte says what it is, and three more keep the rest aligned. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        static void (*const readers[])(const uint8_t *, size_t) = {read_socket, read_interfaces, read_entries};
+        static void (*const readers[])(const uint8_t *, size_t) = {read_socket, read_interfaces, read_entries,
+                                                                    read_path};
         uint8_t *copy;
 
         if (size < 4)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "limits/limits.h"
+#include "owner/cgroup_path.h"
 #include "owner/proc_file.h"
 #include "owner/process_reader.h"
 #include "support.h"
