@@ -249,5 +249,5 @@ int link_decode(int link_type, struct cursor *cursor, struct packet *packet, enu
                 *ret_network = NETWORK_IPV6;
                 return 0;
         }
-        return refuse(ret_reason, UNATTRIBUTED_NOT_IP);
+        return refuse(ret_reason, UNATTRIBUTED_LINK_TYPE);
 }

@@ -17,6 +17,7 @@
         X(NOT_LOOKED_UP, "not-looked-up", "more new flows at once than could be looked up")            \
         X(LOOKUP_ERROR, "lookup-error", "the lookup itself failed")                                    \
         X(NOT_IP, "not-ip", "neither IPv4 nor IPv6")                                                   \
+        X(LINK_TYPE, "link-type", "its link type is not one that is decoded: a savefile's")            \
         X(TRUNCATED, "truncated", "the packet ends inside a header")                                   \
         X(MALFORMED, "malformed", "a header contradicts itself")                                       \
         X(ENCAPSULATION, "encapsulation", "more link tags or extension headers than are followed")

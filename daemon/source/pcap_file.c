@@ -91,14 +91,6 @@ static int pcap_file_open(const struct source_config *config, void **ret_state,
                 .addresses = &file->addresses,
                 .any_host = true,
         };
-        if (!decode_supports(file->orient.link_type)) {
-                const char *name = pcap_datalink_val_to_name(file->orient.link_type);
-
-                (void) snprintf(ret_error->text, sizeof(ret_error->text),
-                                "%s: link type %d (%s) is not supported", config->path,
-                                file->orient.link_type, name ?: "unknown");
-                return -EPROTONOSUPPORT;
-        }
         r = addresses_parse(config->choice.addresses, &file->addresses, ret_error);
         if (r < 0)
                 return r;

@@ -355,7 +355,7 @@ static void test_unknown_link_type_is_refused(void **state) {
         assert_false(decode_supports(105)); /* IEEE 802.11 */
         assert_false(decode_supports(-1));
         assert_int_equal(decode_block(105, syn, sizeof(syn), sizeof(syn), &packet, &reason), -EBADMSG);
-        assert_int_equal(reason, UNATTRIBUTED_NOT_IP);
+        assert_int_equal(reason, UNATTRIBUTED_LINK_TYPE);
         assert_int_equal(packet.bytes, sizeof(syn));
 }
 
