@@ -41,9 +41,10 @@ static int activate(pcap_t *handle, const struct pcap_handle_config *config,
         char what[64];
         int r;
 
-        /* these three only fail on a handle that is active already: pcap_set_snaplen(3PCAP) */
+        /* these only fail on a handle that is active already: pcap_set_snaplen(3PCAP) */
         (void) pcap_set_snaplen(handle, config->snaplen);
         (void) pcap_set_timeout(handle, BLOCK_TIMEOUT_MSEC);
+        (void) pcap_set_immediate_mode(handle, config->immediate);
         (void) pcap_set_buffer_size(handle, (int) MIN(config->ring_bytes, (size_t) INT32_MAX));
 
         r = pcap_activate(handle);

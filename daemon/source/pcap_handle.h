@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pcap/pcap.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,8 +20,7 @@
 #define SNAPLEN 192
 
 /* How long the kernel may hold back a block of packets that is not full: a part of the interval the ring is
- * drained in, so that a packet waits for little more than one of these. Never immediate mode, which wakes us
- * for each. */
+ * drained in, so that a packet waits for little more than one of these. */
 #define BLOCK_TIMEOUT_MSEC 40
 
 struct pcap_handle_config {
@@ -28,6 +28,7 @@ struct pcap_handle_config {
         int snaplen; /* bytes of each packet; it only helps with a filter */
         size_t ring_bytes;
         const char *filter; /* pcap-filter(7), on top of "ip or ip6"; NULL: none. On PCAP_ANY only */
+        bool immediate;     /* each packet is there at once, and wakes whoever waits: for very few of them */
 };
 
 /* Opens it without its filter, non-blocking: the kernel copies whole packets until one is set. Returns as
