@@ -118,6 +118,26 @@ int process_read_stat(const char *proc_root, uint32_t pid, struct process_info *
         return directory < 0 ? directory : read_stat(directory, ret_info);
 }
 
+/* "Name:\tcurl\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t4242\n…" */
+int process_is_leader(const char *proc_root, uint32_t pid) {
+        _cleanup_close_ int directory = proc_open_process(proc_root, pid);
+        char text[1024]; /* a name has at most 64 characters there, and Tgid is the fourth line */
+        const char *line;
+        unsigned tgid;
+        ssize_t n;
+
+        if (directory < 0)
+                return directory;
+        n = proc_read(directory, "status", text, sizeof(text) - 1);
+        if (n < 0)
+                return (int) n;
+        text[n] = '\0';
+        line = strstr(text, "\nTgid:");
+        if (!line || sscanf(line, "\nTgid:%u", &tgid) != 1)
+                return -EBADMSG;
+        return tgid == pid;
+}
+
 int parse_proc_parent(const char *text, size_t length, uint32_t *ret_parent) {
         const char *close = memrchr(text, ')', length), *end = text + length;
         uint64_t parent;

@@ -40,6 +40,10 @@ uint64_t process_start_time_usec(const struct process_id *id);
 /* Only pid, name, state and start time: one file, for the check whether a process is still the same one. */
 int process_read_stat(const char *proc_root, uint32_t pid, struct process_info *ret_info);
 
+/* Is this number a process, and not one of its threads, which /proc shows under their own numbers, too? Returns 1, 0,
+ * -ESRCH when there is neither, or another negative errno. */
+int process_is_leader(const char *proc_root, uint32_t pid);
+
 /* The parent of a process (0: none) and up to max of its children, as far as the kernel lists them. Returns
  * 0 or as process_read_stat(). */
 int process_read_relatives(const char *proc_root, uint32_t pid, uint32_t *ret_parent, uint32_t *ret_children,

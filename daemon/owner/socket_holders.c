@@ -1,60 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "owner/socket_holders.h"
-
 #include <errno.h>
 #include <string.h>
 
-#include "owner/proc_file.h"
 #include "owner/process_reader.h"
-#include "util/clock.h"
-#include "util/hash_table.h"
+#include "owner/socket_holders_internal.h"
 
-/* Processes that held what was asked for of late. More of them are not more likely. */
-#define RECENT_MAX 16u
-
-/* Walks over all of /proc, and looks at what has started, may each take this part of a processor's time, not
- * of what passes while others have it; and one walk in so long is made while anything is asked, for sockets
- * that were handed on. */
-#define WALK_SHARE        20u
-#define MAINTENANCE_USEC  (5 * USEC_PER_SEC)
-#define MAINTENANCE_SHARE 100u
+/* One walk in so long is made while anything is asked, for sockets that were handed on. */
+#define MAINTENANCE_USEC (5 * USEC_PER_SEC)
 
 #define MAX_PIDS 4194304u /* PID_MAX_LIMIT, include/linux/threads.h */
-
-/* systemd keeps the sockets it activates services by, and never uses them itself while the service runs. */
-#define PID_INIT 1u
-
-struct holder {
-        uint64_t inode; /* key */
-        uint32_t pid, fd;
-        uint64_t walk; /* the walk or reading that saw it last */
-        bool shared;   /* another process holds it too */
-        bool proven;   /* a walk found no other holder, or the relatives have none */
-};
-
-struct known_pid {
-        uint32_t pid; /* key */
-        uint32_t padding;
-        uint64_t seen; /* the listing of /proc that had it last */
-};
-
-struct socket_holders {
-        struct owner_config config;
-        struct hash_table *by_inode; /* struct holder */
-        struct hash_table *pids;     /* struct known_pid */
-        uint32_t recent[RECENT_MAX]; /* newest first; 0: none */
-        uint64_t walk;               /* serial number of walks */
-        uint64_t listing;            /* serial number of listings of /proc */
-        uint64_t read_usec;          /* when likely processes were read last */
-        uint64_t listed_usec, list_cost_usec;
-        uint64_t walked_usec, walk_cost_usec;
-        uint64_t wanted;      /* the inode asked for: it finds room even where there is none */
-        uint32_t last_pid;    /* the newest process there was at the last listing */
-        uint32_t reading;     /* pid whose descriptors are being read */
-        uint32_t parent;      /* read last for its child's sake, */
-        uint64_t parent_usec; /* and when: once is enough for all its children */
-        struct owner_stats stats;
-};
 
 int socket_holders_new(const struct owner_config *config, struct socket_holders **ret_holders) {
         _cleanup_(socket_holders_freep) struct socket_holders *holders = calloc(1, sizeof(*holders));
@@ -82,32 +36,33 @@ void socket_holders_free(struct socket_holders *holders) {
         free(holders);
 }
 
-static bool holds(struct socket_holders *holders, uint32_t pid, uint32_t fd, uint64_t inode) {
+bool holders_hold(struct socket_holders *holders, uint32_t pid, uint32_t fd, uint64_t inode) {
         uint64_t there;
 
         return proc_socket_at(holders->config.proc_root, pid, fd, &there) >= 0 && there == inode;
 }
 
-static void remember_recent(struct socket_holders *holders, uint32_t pid) {
+void holders_remember_recent(struct socket_holders *holders, uint32_t pid, uint32_t fd) {
         size_t i = 0;
 
-        while (i < RECENT_MAX - 1 && holders->recent[i] != pid && holders->recent[i] != 0)
+        while (i < RECENT_MAX - 1 && holders->recent[i].pid != pid && holders->recent[i].pid != 0)
                 i++;
         memmove(holders->recent + 1, holders->recent, i * sizeof(*holders->recent));
-        holders->recent[0] = pid;
+        holders->recent[0].pid = pid;
+        holders->recent[0].fd = fd;
 }
 
 /* A second holder was seen beside the one that is known. */
 static void meet_other_holder(struct socket_holders *holders, struct holder *holder, uint32_t pid,
                               uint32_t fd) {
         if (holder->pid != PID_INIT && pid != PID_INIT &&
-            holds(holders, holder->pid, holder->fd, holder->inode)) {
+            holders_hold(holders, holder->pid, holder->fd, holder->inode)) {
                 holder->shared = true;
                 if (holder->inode == holders->wanted) /* it may be the one that is left */
-                        remember_recent(holders, pid);
+                        holders_remember_recent(holders, pid, fd);
                 return;
         }
-        if (pid == PID_INIT && holds(holders, holder->pid, holder->fd, holder->inode))
+        if (pid == PID_INIT && holders_hold(holders, holder->pid, holder->fd, holder->inode))
                 return;
         holder->pid = pid;
         holder->fd = fd;
@@ -116,7 +71,7 @@ static void meet_other_holder(struct socket_holders *holders, struct holder *hol
 
 /* A new entry. Most sockets there are have nothing to do with the network, and nothing in /proc/PID/fd tells
  * them apart: where they fill the table, one of them gives way to the socket that is wanted. */
-static struct holder *add_holder(struct socket_holders *holders, uint64_t inode) {
+struct holder *holders_add(struct socket_holders *holders, uint64_t inode) {
         uint32_t cursor = 0;
         void *entry;
         int r;
@@ -130,12 +85,12 @@ static struct holder *add_holder(struct socket_holders *holders, uint64_t inode)
 }
 
 /* While the descriptors of one process are read: remember each socket and who holds it. */
-static int on_socket(uint32_t fd, uint64_t inode, void *userdata) {
+int holders_on_socket(uint32_t fd, uint64_t inode, void *userdata) {
         struct socket_holders *holders = userdata;
         struct holder *holder = hash_table_find(holders->by_inode, &inode);
 
         if (!holder) {
-                holder = add_holder(holders, inode);
+                holder = holders_add(holders, inode);
                 if (!holder)
                         return 0; /* full: looked for again when it is wanted */
                 holder->pid = holders->reading;
@@ -148,18 +103,24 @@ static int on_socket(uint32_t fd, uint64_t inode, void *userdata) {
         return 0;
 }
 
-static void read_process(struct socket_holders *holders, uint32_t pid) {
+/* Returns as proc_for_each_socket(). */
+int holders_read(struct socket_holders *holders, uint32_t pid, socket_handler handler) {
         int r;
 
         holders->reading = pid;
-        r = proc_for_each_socket(holders->config.proc_root, pid, on_socket, holders,
-                                 &holders->stats.proc_races);
+        holders->n_sockets = holders->n_unseen = 0;
+        r = proc_for_each_socket(holders->config.proc_root, pid, handler, holders, &holders->stats.proc_races);
         if (r == -ESRCH)
                 holders->stats.proc_races++;
+        return r;
+}
+
+static void read_process(struct socket_holders *holders, uint32_t pid) {
+        (void) holders_read(holders, pid, holders_on_socket);
 }
 
 /* Returns whether the process was known, which it is from now on. */
-static bool note_pid(struct socket_holders *holders, uint32_t pid) {
+bool holders_note_pid(struct socket_holders *holders, uint32_t pid) {
         struct known_pid *known = hash_table_find(holders->pids, &pid);
         bool was_known = known != NULL;
         void *entry;
@@ -177,7 +138,7 @@ static bool note_pid(struct socket_holders *holders, uint32_t pid) {
 static int on_pid(uint32_t pid, void *userdata) {
         struct socket_holders *holders = userdata;
 
-        if (!note_pid(holders, pid)) {
+        if (!holders_note_pid(holders, pid)) {
                 holders->stats.candidate_scans++;
                 read_process(holders, pid);
         }
@@ -187,13 +148,13 @@ static int on_pid(uint32_t pid, void *userdata) {
 static int on_walked_pid(uint32_t pid, void *userdata) {
         struct socket_holders *holders = userdata;
 
-        (void) note_pid(holders, pid);
+        (void) holders_note_pid(holders, pid);
         read_process(holders, pid);
         return 0;
 }
 
 /* Calls handler for all processes and forgets those that are gone. Returns as proc_for_each_pid(). */
-static int list_processes(struct socket_holders *holders, pid_handler handler, uint64_t now_usec) {
+int holders_list(struct socket_holders *holders, pid_handler handler, uint64_t now_usec) {
         struct known_pid *known;
         uint32_t cursor = 0;
         int r;
@@ -215,7 +176,7 @@ static int list_processes(struct socket_holders *holders, pid_handler handler, u
 static void read_new(struct socket_holders *holders, uint64_t now_usec) {
         uint64_t begin = clock_usec(CLOCK_THREAD_CPUTIME_ID);
 
-        (void) list_processes(holders, on_pid, now_usec);
+        (void) holders_list(holders, on_pid, now_usec);
         holders->list_cost_usec = clock_usec(CLOCK_THREAD_CPUTIME_ID) - begin;
 }
 
@@ -232,15 +193,15 @@ static void notice_new(struct socket_holders *holders, uint64_t now_usec) {
 }
 
 static void read_likely(struct socket_holders *holders, uint64_t now_usec) {
-        uint32_t recent[RECENT_MAX];
+        __typeof__(holders->recent) recent;
 
         if (holders->read_usec == now_usec)
                 return;
         holders->read_usec = now_usec;
         memcpy(recent, holders->recent, sizeof(recent)); /* reading may reorder it */
-        for (size_t i = 0; i < RECENT_MAX && recent[i] != 0; i++) {
+        for (size_t i = 0; i < RECENT_MAX && recent[i].pid != 0; i++) {
                 holders->stats.candidate_scans++;
-                read_process(holders, recent[i]);
+                read_process(holders, recent[i].pid);
         }
         if (holders->listed_usec != now_usec)
                 read_new(holders, now_usec);
@@ -273,7 +234,7 @@ static void walk(struct socket_holders *holders, uint64_t now_usec) {
         holders->walk++;
         holders->stats.full_scans++;
         forget_shared(holders);
-        if (list_processes(holders, on_walked_pid, now_usec) >= 0)
+        if (holders_list(holders, on_walked_pid, now_usec) >= 0)
                 conclude_walk(holders);
         holders->walked_usec = now_usec;
         holders->walk_cost_usec = clock_usec(CLOCK_THREAD_CPUTIME_ID) - begin;
@@ -310,59 +271,67 @@ static void check_relatives(struct socket_holders *holders, struct holder *holde
                 read_process(holders, parent);
         }
         for (size_t i = 0; i < n; i++)
-                if (holds(holders, children[i], holder->fd, holder->inode))
+                if (holders_hold(holders, children[i], holder->fd, holder->inode))
                         holder->shared = true;
 }
 
-static enum owner_status answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
-                                struct process_id *ret_process) {
-        struct process_info info;
-
+enum owner_status holders_answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
+                                struct process_info *ret_info) {
         if (!holder->proven)
                 check_relatives(holders, holder, now_usec);
         if (holder->shared)
                 return OWNER_SHARED;
-        if (process_read_stat(holders->config.proc_root, holder->pid, &info) < 0) {
+        if (process_read_stat(holders->config.proc_root, holder->pid, ret_info) < 0) {
                 holders->stats.proc_races++;
                 return OWNER_NO_PROCESS;
         }
-        remember_recent(holders, holder->pid);
-        *ret_process = info.id;
+        holders_remember_recent(holders, holder->pid, holder->fd);
         return OWNER_FOUND;
 }
 
 /* The entry, where its holder still has it. */
-static struct holder *find_valid(struct socket_holders *holders, uint64_t inode) {
+struct holder *holders_find_valid(struct socket_holders *holders, uint64_t inode) {
         struct holder *holder = hash_table_find(holders->by_inode, &inode);
 
-        if (!holder || holds(holders, holder->pid, holder->fd, inode))
+        if (!holder || holders_hold(holders, holder->pid, holder->fd, inode))
                 return holder;
         hash_table_remove(holders->by_inode, holder);
         return NULL;
 }
 
-enum owner_status socket_holders_find(struct socket_holders *holders, uint64_t inode, uint64_t now_usec,
-                                      struct process_id *ret_process) {
+static enum owner_status find_holder(struct socket_holders *holders, uint64_t inode, uint64_t now_usec,
+                                     struct process_info *ret_info) {
         struct holder *holder;
 
         holders->wanted = inode;
         keep_up(holders, now_usec);
-        holder = find_valid(holders, inode);
+        holder = holders_find_valid(holders, inode);
         if (holder && !holder->shared)
-                return answer(holders, holder, now_usec, ret_process);
+                return holders_answer(holders, holder, now_usec, ret_info);
         if (!holder) {
                 read_likely(holders, now_usec);
-                holder = find_valid(holders, inode);
+                holder = holders_find_valid(holders, inode);
                 if (holder && !holder->shared)
-                        return answer(holders, holder, now_usec, ret_process);
+                        return holders_answer(holders, holder, now_usec, ret_info);
         }
         if (holders->walked_usec == now_usec) /* nothing is newer than that */
                 return holder ? OWNER_SHARED : OWNER_NO_PROCESS;
         if (!walk_is_due(holders, now_usec, holders->config.scan_interval_usec, WALK_SHARE))
                 return holder ? OWNER_SHARED : OWNER_BUSY;
         walk(holders, now_usec);
-        holder = find_valid(holders, inode);
-        return holder ? answer(holders, holder, now_usec, ret_process) : OWNER_NO_PROCESS;
+        holder = holders_find_valid(holders, inode);
+        return holder ? holders_answer(holders, holder, now_usec, ret_info) : OWNER_NO_PROCESS;
+}
+
+enum owner_status socket_holders_find(struct socket_holders *holders, uint64_t inode, uint64_t now_usec,
+                                      struct process_id *ret_process) {
+        enum owner_status status;
+        struct process_info info;
+
+        status = find_holder(holders, inode, now_usec, &info);
+        if (status == OWNER_FOUND)
+                *ret_process = info.id;
+        return status;
 }
 
 bool socket_holders_confirm(struct socket_holders *holders, uint64_t inode, const struct process_id *process,
@@ -372,7 +341,7 @@ bool socket_holders_confirm(struct socket_holders *holders, uint64_t inode, cons
 
         holders->wanted = inode;
         keep_up(holders, now_usec);
-        holder = find_valid(holders, inode);
+        holder = holders_find_valid(holders, inode);
         return holder && !holder->shared && holder->pid == process->pid &&
                process_read_stat(holders->config.proc_root, holder->pid, &info) >= 0 &&
                info.id.start_ticks == process->start_ticks;

@@ -244,6 +244,140 @@ static void test_bounded(void **state) {
         }
 }
 
+static void set_status(const struct world *world, uint32_t pid, uint32_t leader) {
+        char path[64], text[128];
+
+        (void) snprintf(path, sizeof(path), "%u/status", pid);
+        (void) snprintf(text, sizeof(text), "Name:\tp\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t%u\n", leader);
+        test_write(world->root, path, text);
+}
+
+static void set_last_pid(const struct world *world, uint32_t pid) {
+        char text[64];
+
+        (void) snprintf(text, sizeof(text), "0.00 0.00 0.00 1/100 %u\n", pid);
+        test_write(world->root, "loadavg", text);
+}
+
+static enum owner_status find_young(struct world *world, uint64_t inode, uint32_t *ret_pid) {
+        struct process_info info = {};
+        enum owner_status status;
+
+        world->now_usec += 100;
+        status = socket_holders_find_young(world->holders, inode, world->now_usec, &info);
+        *ret_pid = info.id.pid;
+        return status;
+}
+
+/* A new socket is found in the youngest process, and never under the number of a thread of it, which is younger
+ * still. */
+static void test_young(void **state) {
+        struct world *world = *state;
+        uint32_t pid;
+
+        add_process(world, 30, 1, 5);
+        set_status(world, 30, 30);
+        set_fd(world, 30, 3, 100);
+        add_process(world, 31, 1, 5);
+        set_status(world, 31, 30);
+        set_fd(world, 31, 3, 100);
+        set_last_pid(world, 31);
+        assert_int_equal(find_young(world, 100, &pid), OWNER_FOUND);
+        assert_int_equal(pid, 30);
+        assert_int_equal(find_young(world, 101, &pid), OWNER_NO_PROCESS);
+}
+
+/* An old one is found in its turn, and from then on at once. */
+static void test_young_in_turn(void **state) {
+        struct owner_stats stats = {};
+        struct world *world = *state;
+        uint64_t scans;
+        uint32_t pid;
+        int asked = 0;
+
+        for (uint32_t i = 10; i < 60; i++)
+                add_process(world, i, 1, 5);
+        set_last_pid(world, 5000);
+        set_fd(world, 10, 3, 100);
+        while (find_young(world, 100, &pid) != OWNER_FOUND) {
+                world->now_usec += 1000000;
+                assert_true(++asked < 50);
+        }
+        assert_true(asked > 0);
+        assert_int_equal(pid, 10);
+        socket_holders_stats(world->holders, &stats);
+        scans = stats.candidate_scans;
+        set_fd(world, 10, 4, 101);
+        assert_int_equal(find_young(world, 101, &pid), OWNER_FOUND);
+        assert_int_equal(pid, 10);
+        stats = (struct owner_stats){};
+        socket_holders_stats(world->holders, &stats);
+        assert_int_equal(stats.candidate_scans, scans + 1);
+        assert_int_equal(stats.full_scans, 0);
+}
+
+/* One whose sockets are gone before its turn comes shows by having others each time. */
+static void test_young_mover(void **state) {
+        struct world *world = *state;
+        uint32_t pid;
+
+        for (uint32_t i = 10; i < 60; i++)
+                add_process(world, i, 1, 5);
+        set_last_pid(world, 5000);
+        set_fd(world, 10, 3, 100);
+        for (uint32_t i = 0; i < 100; i++) {
+                world->now_usec += 1000000;
+                close_fd(world, 10, 3);
+                set_fd(world, 10, 3, 1000 + i);
+                assert_int_equal(find_young(world, 5, &pid), OWNER_NO_PROCESS);
+        }
+        close_fd(world, 10, 3);
+        set_fd(world, 10, 3, 2000);
+        assert_int_equal(find_young(world, 2000, &pid), OWNER_FOUND);
+        assert_int_equal(pid, 10);
+}
+
+/* Who holds a listening socket, one of several, is looked at first from then on. */
+static void test_young_servers(void **state) {
+        const uint64_t listeners[] = {70, 71};
+        struct world *world = *state;
+        uint32_t pid;
+
+        for (uint32_t i = 10; i < 60; i++)
+                add_process(world, i, 1, 5);
+        set_last_pid(world, 5000);
+        set_fd(world, 50, 6, 70);
+        set_fd(world, 51, 6, 70);
+        set_fd(world, 52, 6, 71);
+        assert_int_equal(find_young(world, 5, &pid), OWNER_NO_PROCESS); /* lists them, for their turns */
+        socket_holders_meet(world->holders, listeners, 2, world->now_usec);
+        for (uint32_t i = 0; i < 3; i++) {
+                set_fd(world, 50 + i, 7, 100 + i);
+                assert_int_equal(find_young(world, 100 + i, &pid), OWNER_FOUND);
+                assert_int_equal(pid, 50 + i);
+        }
+        set_fd(world, 53, 6, 70); /* too soon to look again */
+        socket_holders_meet(world->holders, listeners, 2, world->now_usec);
+        set_fd(world, 53, 7, 200);
+        assert_int_equal(find_young(world, 200, &pid), OWNER_NO_PROCESS);
+}
+
+/* The table has room for 100, and makes it again. */
+static void test_young_bounded(void **state) {
+        struct world *world = *state;
+        uint32_t pid;
+
+        add_process(world, 10, 1, 5);
+        set_status(world, 10, 10);
+        set_last_pid(world, 10);
+        for (uint32_t i = 0; i < 350; i++) {
+                set_fd(world, 10, i % 70, 1000 + i);
+                assert_int_equal(find_young(world, 1000 + i, &pid), OWNER_FOUND);
+                assert_int_equal(pid, 10);
+                close_fd(world, 10, i % 70);
+        }
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void) {
@@ -257,6 +391,11 @@ int main(void) {
                 TEST(test_start_shares),
                 TEST(test_nothing_started),
                 TEST(test_bounded),
+                TEST(test_young),
+                TEST(test_young_in_turn),
+                TEST(test_young_mover),
+                TEST(test_young_servers),
+                TEST(test_young_bounded),
         };
 
         return cmocka_run_group_tests_name("socket-holders", tests, NULL, NULL);
