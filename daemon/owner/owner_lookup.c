@@ -60,6 +60,10 @@ bool owner_lookup_contested(const struct owner_lookup *lookup, const struct owne
         return lookup->ops->contested(lookup->state, question, cookie);
 }
 
+bool owner_lookup_is_too_late(const struct owner_lookup *lookup) {
+        return lookup->ops->too_late;
+}
+
 void owner_lookup_stats(const struct owner_lookup *lookup, struct owner_stats *ret_stats) {
         lookup->ops->stats(lookup->state, ret_stats);
 }

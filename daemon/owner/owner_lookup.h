@@ -46,6 +46,7 @@ struct owner_ops {
         void (*update)(void *state);
         bool (*contested)(const void *state, const struct owner_question *question, uint64_t cookie);
         void (*stats)(const void *state, struct owner_stats *ret_stats);
+        bool too_late; /* connections may come and go between two questions: see openings.h */
 };
 extern const struct owner_ops owner_procfs; /* sock_diag(7) and /proc */
 extern const struct owner_ops *const owner_implementations[];
@@ -81,5 +82,8 @@ void owner_lookup_update(struct owner_lookup *lookup);
  * port without connections may have gone from hand to hand in that time. */
 bool owner_lookup_contested(const struct owner_lookup *lookup, const struct owner_question *question,
                             uint64_t cookie);
+
+/* Are there connections that it never sees? Then it is worth looking at them as they begin, see openings.h. */
+bool owner_lookup_is_too_late(const struct owner_lookup *lookup);
 
 void owner_lookup_stats(const struct owner_lookup *lookup, struct owner_stats *ret_stats);

@@ -307,4 +307,5 @@ const struct owner_ops owner_procfs = {
         .update = procfs_update,
         .contested = procfs_contested,
         .stats = procfs_stats,
+        .too_late = true,
 };
