@@ -40,6 +40,9 @@
 /* Programs, libraries, buffers. */
 #define OTHER_BYTES (6u << 20)
 
+/* What early_look.c remembers at the most: connections at 300 bytes each, sockets, processes at 400. */
+#define EARLY_BYTES (3u << 19)
+
 /* Of what is left, in percent. */
 #define FLOWS_SHARE     34u
 #define FRAGMENTS_SHARE 2u
@@ -54,7 +57,7 @@ static uint32_t fit(uint64_t budget_bytes, uint64_t share, uint64_t each_bytes, 
 }
 
 void engine_config_fit(struct engine_config *config, uint64_t memory_bytes) {
-        uint64_t budget = memory_bytes > OTHER_BYTES ? memory_bytes - OTHER_BYTES : 0;
+        uint64_t fixed = OTHER_BYTES + EARLY_BYTES, budget = memory_bytes > fixed ? memory_bytes - fixed : 0;
         struct books_limits *limits = &config->limits;
         struct process_limits *processes = &limits->processes;
 
@@ -119,6 +122,13 @@ static int open_owners(struct engine *engine, struct source_error *ret_error) {
         return r;
 }
 
+/* Where the owner lookup that there is may come too late. */
+static int start_early_look(struct engine *engine, struct source_error *ret_error) {
+        if (!engine->owners || source_knows_owners(engine->source) || !owner_lookup_is_too_late(engine->owners))
+                return 0;
+        return early_look_start(engine->config.proc_root, &engine->early, ret_error);
+}
+
 /* The source that the configuration asks for, and what it needs beside it. */
 static int open_source(struct engine *engine, struct source_error *ret_error) {
         struct source_error reason;
@@ -130,6 +140,8 @@ static int open_source(struct engine *engine, struct source_error *ret_error) {
         engine->backend = source_name(engine->source);
         engine->backend_reason = reason;
         r = open_owners(engine, ret_error);
+        if (r >= 0)
+                r = start_early_look(engine, ret_error);
         if (r < 0)
                 source_free(TAKE_PTR(engine->source));
         return r;
@@ -182,6 +194,7 @@ void engine_free(struct engine *engine) {
         if (!engine)
                 return;
         source_free(engine->source);
+        early_look_stop(engine->early);
         owner_lookup_free(engine->owners);
         books_free(engine->books);
         process_watch_free(engine->watch);
@@ -226,6 +239,7 @@ void engine_close_source(struct engine *engine) {
         give_up_pending(engine, stats.pending);
         source_stats_add(&engine->earlier, &stats);
         source_free(TAKE_PTR(engine->source));
+        early_look_stop(TAKE_PTR(engine->early));
 }
 
 int engine_drain(struct engine *engine, int max_packets, struct source_error *ret_error) {
@@ -285,6 +299,8 @@ void engine_stop(struct engine *engine) {
 void engine_set_short_of_cpu(struct engine *engine, bool is_short) {
         engine->questions_max = is_short ? MAX(engine->questions_max / 2, QUESTIONS_MIN)
                                          : MIN(engine->questions_max * 2, QUESTIONS_MAX);
+        if (engine->early)
+                early_look_set_parts(engine->early, QUESTIONS_MAX / engine->questions_max);
 }
 
 int engine_reopen(struct engine *engine, struct source_error *ret_error) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "engine/early_look.h"
 #include "engine/engine.h"
 #include "owner/process_watch.h"
 
@@ -27,6 +28,7 @@ struct engine {
         const char *backend;         /* name of the source, or of the last one */
         struct source_error backend_reason;
         struct owner_lookup *owners; /* NULL: the source knows them, or is a savefile, which names none */
+        struct early_look *early;    /* NULL: the owner lookup has no use for it */
         struct process_watch *watch; /* NULL: a savefile */
         struct books *books;
 

@@ -98,6 +98,19 @@ static void take_known(struct process *process, const struct sample_owner *known
                 info->start_time_usec = process_start_time_usec(&process->id);
 }
 
+/* One that is gone already, and was looked at while it was there. */
+static void recall(struct engine *engine, struct process *process) {
+        struct process_info info;
+
+        if (process->info.name[0] != '\0' || !engine->early ||
+            early_look_take_info(engine->early, &process->id, &info) < 0)
+                return;
+        make_valid(&info);
+        info.state = process->info.state;
+        process_info_done(&process->info);
+        process->info = info;
+}
+
 int engine_process(struct engine *engine, const struct process_id *id, const struct sample_owner *known,
                    struct process **ret_process) {
         struct process *process = process_table_find(engine->books->processes, id);
@@ -108,6 +121,7 @@ int engine_process(struct engine *engine, const struct process_id *id, const str
                 if (r < 0)
                         return r;
                 engine_refresh(engine, process);
+                recall(engine, process);
                 (void) process_watch_add(engine->watch, id->pid, process, &process->pidfd);
                 if (!same_process(engine,
                                   process)) /* checked after the pidfd is there: see process_watch.h */

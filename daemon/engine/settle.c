@@ -20,6 +20,9 @@
  */
 #define JUST_SEEN_USEC (250 * USEC_PER_MSEC)
 
+/* What began less than this ago may yet be looked at by early_look.c, or not be certain there yet. */
+#define FRESH_USEC (20 * USEC_PER_MSEC)
+
 /* Start times of processes come in 1/100 s (proc(5)), cut off, so that a process never seems to have started
  * later than it did but by what the wall clock was set or slewed since: see process_start_time_usec(). */
 #define START_SLACK_USEC (2 * USEC_PER_MSEC)
@@ -207,6 +210,49 @@ static void conclude(struct engine *engine, struct flow *flow, enum owner_status
         }
 }
 
+/* Does the answer tell whose the socket is, or that it is more than one's? Then it is newer than who opened it. */
+static bool is_told(enum owner_status status) {
+        return status == OWNER_FOUND || status == OWNER_SHARED;
+}
+
+/* Of a UDP flow that is over: what is read next of it is asked about anew. */
+static void settle_datagrams(struct engine *engine, struct flow *flow, struct process *process) {
+        settle_process(engine, flow, process);
+        flow->state = FLOW_NEW;
+        flow->process = NULL;
+}
+
+/* To who opened the connection that it begins with: that is known of these packets, and not of the tuple now. Without
+ * connections it takes more: no socket has the flow now, and none but that one has had its port since. */
+static bool settle_opening(struct engine *engine, struct flow *flow, bool no_socket_now, uint64_t now_usec) {
+        const struct owner_question question = question_about(flow);
+        bool tcp = flow->key.protocol == IPPROTO_TCP;
+        struct process *process;
+        struct owner owner;
+
+        if (!engine->early || !(tcp || no_socket_now) || !early_look_find(engine->early, &question, &owner) ||
+            (!tcp && owner_lookup_contested(engine->owners, &question, owner.cookie)) ||
+            engine_process(engine, &owner.process, NULL, &process) < 0)
+                return false;
+        flow->checked_usec = now_usec;
+        if (!tcp) {
+                settle_datagrams(engine, flow, process);
+                return true;
+        }
+        flow->state = FLOW_OWNED;
+        flow->process = process;
+        flow->cookie = owner.cookie;
+        flow->inode = owner.inode;
+        settle_process(engine, flow, process);
+        return true;
+}
+
+/* Read so soon after it was sent that the next drain knows more. */
+static bool is_fresh(const struct engine *engine, const struct flow *flow) {
+        return engine->early && flow->state == FLOW_NEW &&
+               flow->pending.since_usec + FRESH_USEC > clock_usec(CLOCK_REALTIME);
+}
+
 static void ask(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
         const struct owner_question question = question_about(flow);
         enum owner_status status = OWNER_NO_LOOKUP;
@@ -215,6 +261,10 @@ static void ask(struct engine *engine, struct flow *flow, uint64_t now_usec, boo
 
         if (engine->owners)
                 r = owner_lookup_find(engine->owners, &question, now_usec, &status, &owner);
+        if ((r < 0 || !is_told(status)) && settle_opening(engine, flow, r >= 0 && status == OWNER_NO_SOCKET, now_usec))
+                return;
+        if (r >= 0 && status == OWNER_NO_SOCKET && is_fresh(engine, flow) && wait_on(engine, flow, now_usec, finish))
+                return;
         if (r < 0) {
                 if (!wait_on(engine, flow, now_usec, finish))
                         give_up(engine, flow, UNATTRIBUTED_LOOKUP_ERROR);
@@ -274,7 +324,8 @@ static void settle_flow(struct engine *engine, struct flow *flow, uint64_t now_u
                 flow->state = FLOW_OWNED;
         }
         if (engine->questions_left == 0) {
-                settle_unasked(engine, flow, now_usec, finish);
+                if (!settle_opening(engine, flow, false, now_usec))
+                        settle_unasked(engine, flow, now_usec, finish);
                 return;
         }
         if (flow->state == FLOW_UNOWNED && now_usec - flow->checked_usec < ASK_AGAIN_USEC) {

@@ -29,6 +29,8 @@ void engine_owner_stats(const struct engine *engine, struct owner_stats *ret_sta
         *ret_stats = (struct owner_stats){};
         if (engine->owners)
                 owner_lookup_stats(engine->owners, ret_stats);
+        if (engine->early)
+                early_look_stats(engine->early, ret_stats);
 }
 
 void engine_ledger(struct engine *engine, struct ledger *ret_ledger) {
