@@ -167,13 +167,14 @@ static void no_socket(struct engine *engine, struct flow *flow) {
 static void unaccepted(struct engine *engine, struct flow *flow, const struct owner *listener,
                        uint64_t now_usec, bool finish) {
         struct process *process = NULL;
-        bool wait;
+        bool over, wait;
 
         if (flow->state == FLOW_OWNED) { /* its socket is gone, the listener still there */
                 settle_process(engine, flow, flow->process);
                 return;
         }
-        wait = wait_on(engine, flow, now_usec, finish);
+        over = listener->inode != 0 && listener->process.pid != 0; /* what was found is the listening socket itself */
+        wait = !over && wait_on(engine, flow, now_usec, finish);
         if (listener->process.pid != 0 && engine_process(engine, &listener->process, NULL, &process) >= 0)
                 flow->process = process;
         if (wait)
