@@ -83,6 +83,7 @@ help:
 	@echo 'make soak            (root) half an hour of everything coming and going; SECONDS= for less'
 	@echo 'make bench           (root) measure it beside a bare libpcap loop, tcpdump and nethogs; BENCH=packets: that only'
 	@echo 'make tests           build the unit tests;  $(BUILD)/tests/unit/test-… runs one'
+	@echo 'make examples        build the applet in dbus/examples that is written in C (needs libgtk-4-dev)'
 	@echo 'make fuzzers         build the fuzzers (CC=clang)'
 	@echo 'make analyze         gcc -fanalyzer, clang-tidy and cppcheck; make valgrind: the unit tests in it'
 	@echo 'make corpus          read all savefiles below SAVEFILES=FOLDER and compare with capinfos'
@@ -235,6 +236,15 @@ introspection: $(BUILD)/netflowd
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
+# What authors of applets copy; only panel.c is to be compiled. Warnings in the headers of GTK are not ours.
+.PHONY: examples
+examples: $(BUILD)/examples/panel
+$(BUILD)/examples/%: dbus/examples/%.c $(BUILD)/settings
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	@$(CC) $(ALL_CFLAGS) $(patsubst -I%,-isystem %,$(shell pkg-config --cflags gtk4)) $(ALL_LDFLAGS) -MMD -MP -MF $@.d \
+	  -o $@ $< $(shell pkg-config --libs gtk4)
+
 # --- install --------------------------------------------------------------------------------------------------
 # systemd(1) reads units and sysusers.d below /usr/local/lib as well as /usr/lib. The bus reads policies in
 # /usr/share/dbus-1 and, for what does not come with a package, /etc/dbus-1; polkitd(8) only /usr/share/polkit-1.
@@ -244,6 +254,8 @@ BUS_DIR      ?= $(PREFIX)/share/dbus-1
 POLICY_DIR   ?= $(if $(filter /usr,$(PREFIX)),/usr/share,/etc)/dbus-1/system.d
 POLKIT_DIR   ?= /usr/share/polkit-1/actions
 MAN_DIR      ?= $(PREFIX)/share/man
+EXAMPLES_DIR ?= $(PREFIX)/share/doc/netflowd/examples
+examples     := $(sort $(wildcard dbus/examples/*))
 manual_pages := $(sort $(wildcard $(foreach folder,daemon client dbus,$(folder)/*.[1-8])))
 
 define newline
@@ -280,6 +292,7 @@ $(foreach program,netflowctl netflowd,\
 $(newline)644 $(BUILD)/completion/$(program).bash $(BASH_DIR)/$(program)\
 $(newline)644 $(BUILD)/completion/$(program).zsh  $(ZSH_DIR)/_$(program)\
 $(newline)644 $(BUILD)/completion/$(program).fish $(FISH_DIR)/$(program).fish)\
+$(foreach example,$(examples),$(newline)644 $(example) $(EXAMPLES_DIR)/$(notdir $(example)))\
 $(foreach page,$(manual_pages),$(newline)644 $(page) $(MAN_DIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 endef
 export installed_files
