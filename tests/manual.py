@@ -219,6 +219,7 @@ class Facts:
                   "a ring entry": set(row["ring"][0])}
         bus = sources("daemon/bus")
         flow = re.findall(r"\bNETFLOWD_((?:KEY|FLOW)_\w+)", (ROOT / "daemon/bus/flow_list.c").read_text())
+        other = {self.header[name] for name in re.findall(r"\bDIMENSION_\w+, NETFLOWD_((?:KEY|FLOW)_\w+)\)", bus)}
         reasons = re.findall(r'^ +X\(\w+, "([a-z-]+)"', sources("daemon/model"), re.M)
         unattributed = {self.header["LEDGER_UNATTRIBUTED"] + reason for reason in reasons}
         standard = {"org.freedesktop.DBus.Error." + name.title().replace("_", "")
@@ -229,7 +230,8 @@ class Facts:
             (BUS, "Methods"): set(self.members["method"]),
             (BUS, "Signals"): set(self.members["signal"]),
             (BUS, "Properties"): set(self.members["property"]),
-            (BUS, "Keys of a process"): self.group("KEY") - set().union(*within.values()),
+            (BUS, "Keys of a process"): self.group("KEY") - other - set().union(*within.values()),
+            (BUS, "Keys of rows by something else"): other,
             **{(BUS, f"Keys of {name}"): keys for name, keys in within.items()},
             (BUS, "Keys of a flow"): {self.header[name] for name in flow if name in self.header},
             (BUS, "Keys of a device"): self.group("DEVICE"),
@@ -424,4 +426,5 @@ def main():
     print(f"{len(pages)} pages say what there is; {self_test(facts, pages)} wrong ones would be noticed")
 
 
-main()
+if __name__ == "__main__":
+    main()
