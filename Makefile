@@ -28,6 +28,8 @@ TEST_PACKAGES  := libclang-rt-14-dev libcmocka-dev cppcheck dbus dbus-bin libgli
                   zsh fish tmux
 # What `make analyze` and `make valgrind` need beside.
 ANALYZE_PACKAGES := clang-tidy cppcheck valgrind
+# What dbus/examples and those of its man page take to be built and run.
+TEST_PACKAGES  += libgtk-4-dev gjs xvfb jq
 
 # What `make bench` measures beside netflowd, and with; nothing else needs it.
 BENCH_PACKAGES := dbus iperf3 curl nginx-light nftables tcpdump procps util-linux ethtool wrk python3 nethogs
