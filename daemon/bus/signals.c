@@ -121,20 +121,22 @@ static int send_rank(struct signals *signals, sd_bus *connection, struct engine 
         return r < 0 ? r : sd_bus_send(connection, message, NULL);
 }
 
+/* A row may be there before its first bytes are: they wait until it is sure that they are its. */
 static bool has_begun(const struct process *process, uint64_t now) {
         (void) now;
-        return !process->announced;
+        return !process->announced && process->traffic.since_usec != 0;
 }
 
 static bool has_ended(const struct process *process, uint64_t now) {
         return process_exited(process) && !process->exit_announced && process->id.pid != 0 &&
+               process->traffic.since_usec != 0 &&
                now - process->exited_usec >= SETTLED_USEC; /* also where the clock was set back since */
 }
 
 /* Appends an aa{sv} of those that are `wanted`, at most CHANGES_MAX; returns how many there were in all. */
 static int append_changes(sd_bus_message *message, struct engine *engine, struct users *users,
-                          bool (*wanted)(const struct process *, uint64_t)) {
-        uint64_t now = engine_now(engine), clock = clock_usec(CLOCK_REALTIME);
+                          bool (*wanted)(const struct process *, uint64_t), uint64_t clock) {
+        uint64_t now = engine_now(engine);
         struct process *process;
         uint32_t cursor = 0;
         int n = 0, r;
@@ -154,34 +156,34 @@ static int append_changes(sd_bus_message *message, struct engine *engine, struct
 }
 
 /* Whatever could be sent: what was to be told once has been told. */
-static void mark_announced(struct engine *engine) {
-        uint64_t clock = clock_usec(CLOCK_REALTIME);
+static void mark_announced(struct engine *engine, uint64_t clock) {
         struct process *process;
         uint32_t cursor = 0;
 
         while ((process = engine_next_process(engine, &cursor))) {
-                process->announced = true;
+                process->announced |= has_begun(process, clock);
                 process->exit_announced |= has_ended(process, clock);
         }
 }
 
 static int send_changes(sd_bus *connection, struct engine *engine, struct users *users) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+        uint64_t clock = clock_usec(CLOCK_REALTIME);
         int begun, ended, r;
 
         r = sd_bus_message_new_signal(connection, &message, NETFLOWD_OBJECT_PATH, NETFLOWD_INTERFACE,
                                       NETFLOWD_SIGNAL_PROCESSES_CHANGED);
         if (r < 0)
                 return r;
-        begun = append_changes(message, engine, users, has_begun);
+        begun = append_changes(message, engine, users, has_begun, clock);
         if (begun < 0)
                 return begun;
-        ended = append_changes(message, engine, users, has_ended);
+        ended = append_changes(message, engine, users, has_ended, clock);
         if (ended < 0)
                 return ended;
         if (begun + ended == 0)
                 return 0;
-        mark_announced(engine);
+        mark_announced(engine, clock);
         r = sd_bus_message_append(
                 message, "u",
                 (uint32_t) (begun - MIN(begun, (int) CHANGES_MAX) + ended - MIN(ended, (int) CHANGES_MAX)));
