@@ -14,7 +14,8 @@ ALLOWED = {
     "daemon/model": {"util"},
     "daemon/decode": {"util", "model"},
     "daemon/source/bpf": set(),  # programs for the kernel, and what they share with their source
-    "daemon/source": {"util", "model", "decode", "source/bpf"},
+    "daemon/kernel": {"util"},
+    "daemon/source": {"util", "model", "decode", "kernel", "source/bpf"},
     "daemon/owner": {"util", "model"},
     "daemon/account": {"util", "model"},
     "daemon/limits": {"util"},
@@ -36,7 +37,7 @@ LIBRARIES = {
     r"/systemd/sd-": SPEAKS_DBUS,
     r"/pcap(/|\.h)": {"daemon/source"},
     r"/ini\.h$": {"daemon/config"},
-    r"/bpf/(lib)?bpf\.h": {"daemon/source"},
+    r"/bpf/(lib)?bpf\.h": {"daemon/kernel", "daemon/source"},
     r"/libmnl/": {"daemon/source", "daemon/owner"},
     r"/json-c/": {"client"},
     r"/libsmartcols/": {"client"},
