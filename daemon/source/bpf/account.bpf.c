@@ -11,6 +11,7 @@
 #include "account.h"
 #include "books.bpf.h"
 #include "closed.bpf.h"
+#include "task.bpf.h"
 #include "wire.bpf.h"
 
 /* What the verifier wants for the helpers that read kernel memory; our own licence is MIT. */
@@ -37,20 +38,6 @@ static __always_inline void settle_current(struct account_socket *socket, __u32 
         if ((READ_ONCE(socket->owner) & ACCOUNT_STATE_MASK) == ACCOUNT_KERNEL || task->flags & PF_KTHREAD)
                 return;
         settle(socket, owner_of_task(task, ACCOUNT_SETTLED), protocol, now_nsec);
-}
-
-/* Is the packet sent by the task that runs now? TCP also sends from interrupts, whoever runs then: there the
- * task holds the socket's lock exactly when it is its doing, as all that comes in between waits in the
- * backlog, which it works off itself. Datagrams are sent by who sends them. */
-static __always_inline bool task_sends(struct bpf_sock *sk) {
-        if (sk->protocol == IPPROTO_TCP) {
-                struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
-
-                return tcp && tcp->inet_conn.icsk_inet.sk.sk_lock.owned;
-        }
-        if (sk->protocol == IPPROTO_SCTP) /* likewise */
-                return BPF_CORE_READ((struct sock *) kernel_pointer(sk), sk_lock.owned);
-        return true;
 }
 
 /* Who is at the other end of a packet of a listening socket. */

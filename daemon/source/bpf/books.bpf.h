@@ -9,9 +9,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "account.h"
-
-/* Set before loading. */
-const volatile __u64 nsec_per_tick = 10000000; /* of the clock that proc(5) gives start times in */
+#include "task.bpf.h"
 
 /* When the second under way began or ends, CLOCK_MONOTONIC in ns; the last bit is the bank for before. */
 __u64 boundary;
@@ -88,13 +86,6 @@ static __always_inline bool is_open(__u64 owner) {
 /* The key of a process; 0: it is not known who. */
 static __always_inline __u64 key_of(__u64 owner) {
         return owner & ~ACCOUNT_STATE_MASK;
-}
-
-static __always_inline __u64 owner_of_task(struct task_struct *task, enum account_state state) {
-        struct task_struct *leader = task->group_leader;
-
-        return leader->start_boottime / nsec_per_tick << ACCOUNT_TICKS_SHIFT |
-               (__u64) (__u32) task->tgid << ACCOUNT_PID_SHIFT | state;
 }
 
 static __always_inline void take_name(struct account_process *process, struct task_struct *task) {

@@ -10,6 +10,8 @@
 #include <linux/in6.h>
 #include <linux/rtnetlink.h>
 
+#include "task.bpf.h"
+
 #define EXTENSION_HEADERS_MAX 8
 
 /* No packet that is shorter is looked at as a possible lot of fragments: who has a smaller MTU than any IPv4
@@ -74,16 +76,6 @@ VERIFIED_ONCE __u32 segment_headers(struct __sk_buff *skb) {
                 return headers.transport;
         bpf_skb_load_bytes(skb, headers.transport + 12, &offset, 1);
         return headers.transport + (offset >> 4) * 4;
-}
-
-/* The kernel's own pointer behind one that the verifier only lets go to certain helpers. It is read back from
- * the stack as a number, which bpf_probe_read_kernel() takes. */
-static __always_inline void *kernel_pointer(void *pointer) {
-        void *stored = pointer;
-        __u64 number = 0;
-
-        bpf_probe_read_kernel(&number, sizeof(number), &stored);
-        return (void *) number;
 }
 
 /* What a packet that is sent is cut to, as ipv4_mtu() and ip6_mtu() of the kernel have it. */
