@@ -58,7 +58,7 @@ client_libs := $(shell pkg-config --libs libsystemd json-c smartcols ncursesw 2>
 # All of the daemon but main.c is one library: tests and fuzzers link exactly what ships. The client likewise.
 not_built    := $(if $(filter 1,$(BPF)),daemon/source/bpf_source-fallback.c,\
                   daemon/source/bpf_source.c daemon/source/bpf_programs.c daemon/source/bpf_cgroups.c \
-                  daemon/kernel/bpf_load.c)
+                  daemon/owner/owner_events.c daemon/kernel/bpf_load.c)
 sources_in   = $(sort $(filter-out %/main.c $(not_built),$(wildcard $(1)/*.c $(1)/*/*.c)))
 objects      = $(patsubst %.c,$(BUILD)/%.o,$(1))
 shared_objs := $(call objects,$(wildcard dbus/*.c))
@@ -127,7 +127,9 @@ $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	@PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name $(notdir $*)_bpf > $@
 
 $(BUILD)/daemon/source/bpf_programs.o: $(BUILD)/$(bpf_folder)/account.skel.h
-$(BUILD)/daemon/source/bpf_programs.o: ALL_CPPFLAGS += -isystem $(BUILD)/$(bpf_folder)
+$(BUILD)/daemon/owner/owner_events.o: $(BUILD)/$(bpf_folder)/owners.skel.h
+$(BUILD)/daemon/source/bpf_programs.o $(BUILD)/daemon/owner/owner_events.o: \
+  ALL_CPPFLAGS += -isystem $(BUILD)/$(bpf_folder)
 
 $(BUILD)/libnetflowd.a: $(daemon_objs)
 $(BUILD)/libnetflowctl.a: $(client_objs)

@@ -13,10 +13,10 @@ ALLOWED = {
     "daemon/util": set(),
     "daemon/model": {"util"},
     "daemon/decode": {"util", "model"},
-    "daemon/source/bpf": set(),  # programs for the kernel, and what they share with their source
+    "daemon/source/bpf": set(),  # programs for the kernel, and what they share with who loads them
     "daemon/kernel": {"util"},
     "daemon/source": {"util", "model", "decode", "kernel", "source/bpf"},
-    "daemon/owner": {"util", "model"},
+    "daemon/owner": {"util", "model", "kernel", "source/bpf"},
     "daemon/account": {"util", "model"},
     "daemon/limits": {"util"},
     "daemon/config": {"util", "model"},
@@ -37,7 +37,7 @@ LIBRARIES = {
     r"/systemd/sd-": SPEAKS_DBUS,
     r"/pcap(/|\.h)": {"daemon/source"},
     r"/ini\.h$": {"daemon/config"},
-    r"/bpf/(lib)?bpf\.h": {"daemon/kernel", "daemon/source"},
+    r"/bpf/(lib)?bpf\.h": {"daemon/kernel", "daemon/source", "daemon/owner"},
     r"/libmnl/": {"daemon/source", "daemon/owner"},
     r"/json-c/": {"client"},
     r"/libsmartcols/": {"client"},
@@ -96,7 +96,8 @@ def self_test():
     assert problems_of("daemon/account/x.c", ["/usr/include/pcap/pcap.h"])
     assert problems_of("daemon/engine/x.c", ["/usr/include/systemd/sd-bus.h"])
     assert problems_of("daemon/source/x.c", ["daemon/owner/owner_lookup.h"])
-    assert problems_of("daemon/owner/x.c", ["daemon/source/bpf/account.h"])
+    assert problems_of("daemon/owner/x.c", ["daemon/source/source.h"])
+    assert problems_of("daemon/account/x.c", ["daemon/source/bpf/account.h"])
     assert problems_of("daemon/engine/x.c", ["/usr/include/bpf/libbpf.h"])
     assert problems_of("daemon/x.c", ["/usr/include/curses.h"])
     assert problems_of("client/x.c", ["daemon/util/macros.h"])

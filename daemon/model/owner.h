@@ -19,10 +19,27 @@ enum owner_status {
         OWNER_NO_LOOKUP,  /* sockets of this transport cannot be looked up */
 };
 
+/* What is known without asking anybody, of packets that have passed. */
+enum owner_recall {
+        OWNER_RECALL_UNKNOWN, /* nothing: ask */
+        OWNER_RECALL_FOUND,   /* they are this process's, whatever has become of the socket since */
+        OWNER_RECALL_SHARED,  /* they may be those of several */
+        OWNER_RECALL_UNUSED,  /* nobody has used their socket yet, or that is still to be told: in a moment */
+};
+
+/* A process as it was when it had a socket, for what /proc does not tell any more. */
+struct socket_user {
+        struct process_id id;        /* pid 0: nobody */
+        char name[PROCESS_NAME_MAX]; /* comm of the thread group leader; "": nothing but the id is known */
+        uid_t uid;                   /* effective */
+        uint64_t cgroup_id;          /* inode number of its directory in the cgroup2 hierarchy */
+};
+
 /* A socket and who holds it. */
 struct owner {
         struct process_id process; /* with OWNER_FOUND and OWNER_UNACCEPTED; pid 0: none */
         uint64_t cookie; /* of the socket: unique while the system runs (sock_diag(7)); 0: unknown */
         uint64_t inode;  /* of the socket in sockfs; 0: none (not accepted, or TIME_WAIT) */
         uid_t uid;       /* of the socket */
+        struct socket_user user; /* that is the process; with OWNER_RECALL_FOUND only */
 };

@@ -31,6 +31,12 @@ struct owner_question {
         uint32_t ifindex; /* of the interface it goes over: sockets may be bound to one; 0: unknown */
         uint64_t since_usec,
                 until_usec; /* stamps of its first and last packet in question, CLOCK_REALTIME */
+
+        /* for what is remembered of it */
+        bool connected;      /* the connection was begun from this end */
+        uint64_t start_usec; /* stamp of the SYN that began it; 0: not seen, or no connection */
+        uint64_t next_usec;  /* stamp of the one after that; UINT64_MAX: none is read yet */
+        uint64_t read_usec;  /* all packets from before that time have been read */
 };
 
 /* A way to find the owner of a flow. Implementations: NULL-terminated owner_implementations[]. What each

@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "owner/binding.h"
 #include "owner/closed_sockets.h"
 #include "owner/owner_lookup.h"
 #include "owner/sock_diag.h"
@@ -85,23 +86,14 @@ static int list_bound(struct procfs_owner *owner, uint8_t protocol, uint16_t por
         return r;
 }
 
-static bool is_wildcard(const struct in6_addr *address) {
-        static const struct in6_addr any_ipv4 = {.s6_addr = {[10] = 0xff, 0xff}};
-
-        return IN6_IS_ADDR_UNSPECIFIED(address) || memcmp(address, &any_ipv4, sizeof(any_ipv4)) == 0;
-}
-
-/* Could this socket send and receive packets of this flow, by where it is bound and connected? */
 static bool could_have(const struct socket_info *socket, const struct flow_key *key) {
-        bool bound_ipv4 = IN6_IS_ADDR_V4MAPPED(&socket->local), ipv4 = flow_key_is_ipv4(key);
+        const struct flow_key binding = {.local = socket->local,
+                                         .remote = socket->remote,
+                                         .local_port = socket->local_port,
+                                         .remote_port = socket->remote_port,
+                                         .protocol = key->protocol};
 
-        if (ipv4 ? !bound_ipv4 && (socket->ipv6_only || !IN6_IS_ADDR_UNSPECIFIED(&socket->local))
-                 : bound_ipv4)
-                return false;
-        if (!is_wildcard(&socket->local) && memcmp(&socket->local, &key->local, sizeof(key->local)) != 0)
-                return false;
-        return socket->remote_port == 0 || (socket->remote_port == key->remote_port &&
-                                            memcmp(&socket->remote, &key->remote, sizeof(key->remote)) == 0);
+        return binding_takes(&binding, socket->ipv6_only, key);
 }
 
 static bool same_process(const struct process_id *a, const struct process_id *b) {

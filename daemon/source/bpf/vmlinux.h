@@ -63,8 +63,13 @@ struct task_struct {
         struct css_set *cgroups;
 };
 
-/* net/net_namespace.h, net/sock.h */
+/* net/net_namespace.h, linux/ns_common.h, net/sock.h */
+struct ns_common {
+        unsigned int inum; /* the inode number of /proc/PID/ns/net */
+};
+
 struct net {
+        struct ns_common ns;
         __u64 net_cookie;
 };
 
@@ -75,8 +80,10 @@ typedef struct {
 struct sock_common {
         __be32 skc_daddr, skc_rcv_saddr;
         __be16 skc_dport;
+        __u16 skc_num; /* local port, host order */
         unsigned short skc_family;
         volatile unsigned char skc_state;
+        unsigned char skc_ipv6only : 1;
         possible_net_t skc_net;
         struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
 };
@@ -166,7 +173,11 @@ enum skb_drop_reason {
 /* Contexts of iterators, kernel/bpf/task_iter.c and net/core/bpf_sk_storage.c */
 struct file;
 struct bpf_map;
-struct bpf_iter_meta;
+struct seq_file;
+
+struct bpf_iter_meta {
+        struct seq_file *seq;
+};
 
 struct bpf_iter__task_file {
         struct bpf_iter_meta *meta;
