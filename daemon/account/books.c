@@ -116,6 +116,7 @@ static void enter_flow(struct books *books, const struct sample *sample, const s
         books->ledger.unattributed[UNATTRIBUTED_PENDING] += sample->bytes;
         count_loss(books,
                    traffic_add(&flow->pending, out, sample->time_usec, sample->bytes, sample->packets));
+        flow->pending.last_usec = MAX(flow->pending.last_usec, sample->last_usec);
         flow_table_touch(books->flows, flow);
 }
 

@@ -35,7 +35,8 @@ struct sample_owner {
  * of interfaces only whether it was the loopback one, which is 1 in every network namespace. */
 struct sample {
         struct flow_key key;
-        uint64_t time_usec; /* CLOCK_REALTIME, the packet's own stamp */
+        uint64_t time_usec; /* CLOCK_REALTIME, the packet's own stamp; of several, the first one's */
+        uint64_t last_usec; /* the last one's; 0: it is the only one */
         uint64_t bytes;     /* at the IP layer: IP header and up */
         uint32_t packets;
         uint32_t ifindex;     /* 0: unknown */

@@ -93,6 +93,7 @@ void sample_batch_add(struct sample_batch *batch, const struct sample *sample) {
         if (*slot && can_join(*slot, sample)) {
                 (*slot)->bytes += sample->bytes;
                 (*slot)->packets += sample->packets;
+                (*slot)->last_usec = MAX((*slot)->last_usec, sample->time_usec);
         } else
                 *slot = append(batch, sample);
 }

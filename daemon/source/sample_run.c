@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "util/clock.h"
+#include "util/macros.h"
 
 /* How long a train may be: when a flow was last seen decides whose its last packets are, to some 100 ms. */
 #define RUN_USEC (10 * USEC_PER_MSEC)
@@ -27,6 +28,7 @@ void sample_run_add(struct sample_run *run, const struct sample *sample, sample_
         if (joins(run, sample)) {
                 run->sample.bytes += sample->bytes;
                 run->sample.packets += sample->packets;
+                run->sample.last_usec = MAX(run->sample.last_usec, sample->time_usec);
                 return;
         }
         sample_run_end(run, handler, userdata);
