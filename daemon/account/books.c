@@ -92,6 +92,7 @@ static void begin_connection(struct books *books, struct flow *flow) {
         flow->process = NULL;
         flow->state = FLOW_NEW;
         flow->in = flow->out = flow->since_usec = 0;
+        flow->began = true;
 }
 
 static void enter_flow(struct books *books, const struct sample *sample, const struct flow_key *key,
@@ -105,8 +106,10 @@ static void enter_flow(struct books *books, const struct sample *sample, const s
                 enter_unattributed(books, sample, out, UNATTRIBUTED_OVERFLOW);
                 return;
         }
-        if (sample->connection_start && !flow->opening) /* once only: the same SYN may be sent again */
+        if (sample->connection_start && !flow->opening) { /* once only: the same SYN may be sent again */
                 begin_connection(books, flow);
+                flow->connected = out;
+        }
         flow->opening = sample->connection_start;
         flow->ifindex = sample->ifindex;
         *(out ? &flow->out : &flow->in) += sample->bytes;

@@ -54,7 +54,7 @@ static void forget(struct flow_table *table, struct flow *flow) {
         hash_table_remove(table->flows, flow);
 }
 
-const struct flow *flow_table_find(const struct flow_table *table, const struct flow_key *key) {
+struct flow *flow_table_find(const struct flow_table *table, const struct flow_key *key) {
         return hash_table_find(table->flows, key);
 }
 

@@ -38,7 +38,9 @@ struct flow {
         struct flow *next_touched;  /* list of flows with something pending */
         struct flow *older, *newer; /* list of those without, in the order they were settled last */
         bool touched;
-        bool opening; /* its last packet was a SYN */
+        bool opening;   /* its last packet was a SYN */
+        bool began;     /* its first packet was one, at since_usec */
+        bool connected; /* which went out: the connection was begun here */
 };
 
 /* All flows, bounded: where it is full, the one that has been still for longest gives way. What a packet
@@ -51,7 +53,7 @@ void flow_table_free(struct flow_table *table);
 DEFINE_CLEANUP(struct flow_table *, flow_table_free)
 
 /* The flow with that key; NULL: there is none. */
-const struct flow *flow_table_find(const struct flow_table *table, const struct flow_key *key);
+struct flow *flow_table_find(const struct flow_table *table, const struct flow_key *key);
 
 /* The flow with that key, made where it is not there yet. Returns 0; -ENOSPC when all flows in the table
  * wait to be settled; -ENOMEM. */

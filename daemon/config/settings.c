@@ -11,7 +11,7 @@
 #define KIB         (UINT64_C(1) << 10)
 
 static const struct value_word backends[] = {{"auto", false}, {"bpf", false}, {"pcap", false}, {}};
-static const struct value_word owners[] = {{"auto", false}, {"bpf", true}, {"procfs", false}, {}};
+static const struct value_word owners[] = {{"auto", false}, {"bpf", false}, {"procfs", false}, {}};
 
 const struct setting settings[CONFIG_SETTINGS] = {
         [CONFIG_BACKEND] =

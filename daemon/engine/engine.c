@@ -37,6 +37,9 @@
 /* What is kept at a socket: 200 were measured on Linux 6.18, 408 on 6.1. Others make them, and as many as they like. */
 #define KERNEL_SOCKET_BYTES 408u
 
+/* A socket that the bpf lookup was told of, or a change of its owner. */
+#define HISTORY_BYTES 320u
+
 /* Programs, libraries, buffers. */
 #define OTHER_BYTES (6u << 20)
 
@@ -49,8 +52,10 @@
 #define SOCKETS_SHARE   8u
 #define INODES_SHARE    4u
 #define VALUES_SHARE    5u
-#define PROCESSES_SHARE 41u
+#define PROCESSES_SHARE 37u
 #define FOLDED_SHARE    3u
+#define HISTORY_SHARE   3u
+#define EVENTS_SHARE    4u
 
 static uint32_t fit(uint64_t budget_bytes, uint64_t share, uint64_t each_bytes, uint32_t least, uint32_t most) {
         return (uint32_t) MAX(MIN(budget_bytes * share / 100 / each_bytes, (uint64_t) most), (uint64_t) least);
@@ -69,6 +74,8 @@ void engine_config_fit(struct engine_config *config, uint64_t memory_bytes) {
         limits->max_values = fit(budget, VALUES_SHARE, VALUE_BYTES, 64, limits->max_values);
         limits->max_fragments = fit(budget, FRAGMENTS_SHARE, FRAGMENT_BYTES, 64, limits->max_fragments);
         config->max_sockets = fit(budget, SOCKETS_SHARE, SOCKET_BYTES, 256, config->max_sockets);
+        config->max_history = fit(budget, HISTORY_SHARE, HISTORY_BYTES, 256, config->max_history);
+        config->event_bytes = fit(budget, EVENTS_SHARE, 1, 4096, config->event_bytes);
         processes->max_inodes = fit(budget, INODES_SHARE, INODE_BYTES, 256, processes->max_inodes);
         processes->max_processes = fit(budget, PROCESSES_SHARE, PROCESS_BYTES, 64, processes->max_processes);
         processes->max_exited = MIN(processes->max_exited, processes->max_processes / 2);
@@ -82,6 +89,8 @@ void engine_config_init(struct engine_config *ret_config) {
                 .ring_bytes = 8u << 20,
                 .workers = 1,
                 .max_sockets = 65536,
+                .max_history = 32768,
+                .event_bytes = 2u << 20,
                 .sync_interval_usec = 250 * USEC_PER_MSEC,
                 .max_kernel_processes = 16384,
                 .max_kernel_sockets = 262144,
@@ -107,18 +116,27 @@ static int open_owners(struct engine *engine, struct source_error *ret_error) {
                 .proc_root = engine->config.proc_root,
                 .scan_interval_usec = engine->config.sync_interval_usec,
                 .max_sockets = engine->config.max_sockets,
+                .max_history = engine->config.max_history,
+                .event_bytes = engine->config.event_bytes,
         };
+        char why[OWNER_WHY_MAX] = "";
         int r = 0;
 
         if (engine->config.savefile)
                 return 0;
+        if (source_knows_owners(engine->source) && engine->owners) { /* it may have programs in the kernel */
+                engine_finish(engine);
+                owner_lookup_free(TAKE_PTR(engine->owners));
+        }
         if (!engine->watch)
                 r = process_watch_new(&engine->watch);
-        if (r >= 0 && !engine->owners && !source_knows_owners(engine->source))
-                r = owner_lookup_new(engine->config.owners, &config, &engine->owners);
+        if (r >= 0 && !engine->owners && !source_knows_owners(engine->source)) {
+                r = owner_lookup_new(engine->config.owners, &config, &engine->owners, why);
+                (void) snprintf(engine->owners_reason.text, sizeof(engine->owners_reason.text), "%s", why);
+        }
         if (r < 0)
-                (void) snprintf(ret_error->text, sizeof(ret_error->text), "cannot look up owners: %s",
-                                strerror(-r));
+                (void) snprintf(ret_error->text, sizeof(ret_error->text), "cannot look up owners: %.400s",
+                                *why ? why : strerror(-r));
         return r;
 }
 
@@ -217,10 +235,13 @@ void engine_take_sample(const struct sample *sample, void *userdata) {
         struct engine *engine = userdata;
 
         engine->packet_clock = MAX(engine->packet_clock, sample->time_usec);
-        if (sample->owner)
+        if (sample->owner) {
                 enter_owned(engine, sample);
-        else
-                books_enter(engine->books, sample);
+                return;
+        }
+        if (engine->owners)
+                engine_part(engine, sample);
+        books_enter(engine->books, sample);
 }
 
 /* What the source has kept for an owner to come: none comes any more. */
@@ -258,6 +279,8 @@ int engine_drain(struct engine *engine, int max_packets, struct source_error *re
 }
 
 void engine_tick(struct engine *engine) {
+        if (engine->owners) /* also where no packet comes: what is told must not fill up */
+                owner_lookup_update(engine->owners);
         engine_mark_exits(engine);
         engine_refresh_processes(engine);
 }
@@ -366,6 +389,10 @@ const char *engine_owners(const struct engine *engine) {
         if (engine_drained_by_fd(engine))
                 return engine->backend;
         return engine->owners ? owner_lookup_name(engine->owners) : "none";
+}
+
+const char *engine_owners_reason(const struct engine *engine) {
+        return engine_drained_by_fd(engine) ? "" : engine->owners_reason.text;
 }
 
 struct process *engine_next_process(struct engine *engine, uint32_t *cursor) {

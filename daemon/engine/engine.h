@@ -17,11 +17,13 @@ struct engine_config {
         const char *backend;   /* a source: "bpf", "pcap", "file"; or ENGINE_BACKEND_AUTO */
         const char *savefile;  /* for "file" */
         struct source_choice choice; /* devices, addresses and filter to start with */
-        const char *owners;    /* an owner lookup: "procfs"; NULL: the best there is. Unused with "file" */
+        const char *owners;    /* an owner lookup: "bpf", "procfs"; NULL: the best there is. Unused with "file" */
         const char *proc_root; /* "/proc" */
         size_t ring_bytes;     /* of the kernel's packet ring */
         unsigned workers;      /* threads that read packets, this one among them; at least 1 */
         uint32_t max_sockets;  /* remembered by the owner lookup */
+        uint32_t max_history;  /* and those that the kernel told it of */
+        uint32_t event_bytes;  /* of the ring by which it does */
         uint64_t sync_interval_usec; /* all processes are walked over, and each row read anew, at most so
                                         often */
         uint32_t max_kernel_sockets;   /* that have an owner there */
@@ -120,6 +122,9 @@ const char *engine_backend(const struct engine *engine); /* a source's name */
 const char *engine_backend_reason(const struct engine *engine);
 const char *engine_owners(const struct engine *engine);     /* the owner lookup; the source where that
                                                                * knows them; "none" with a savefile */
+
+/* Why they are looked up so and not better, as engine_backend_reason(). */
+const char *engine_owners_reason(const struct engine *engine);
 const char *engine_last_error(const struct engine *engine); /* of the source; "": none since it was opened */
 const char *engine_filter(const struct engine *engine);     /* "": none */
 

@@ -26,7 +26,7 @@ struct engine {
         struct device_list *devices; /* that packets are captured on */
         struct source *source;       /* NULL: not capturing */
         const char *backend;         /* name of the source, or of the last one */
-        struct source_error backend_reason;
+        struct source_error backend_reason, owners_reason;
         struct owner_lookup *owners; /* NULL: the source knows them, or is a savefile, which names none */
         struct early_look *early;    /* NULL: the owner lookup has no use for it */
         struct process_watch *watch; /* NULL: a savefile */
@@ -49,6 +49,17 @@ struct engine {
  * With `finish`, nothing is left waiting. */
 void engine_settle(struct engine *engine, uint64_t now_usec, bool finish);
 
+/* recall.c: what there is to ask about what is pending of a flow. next_usec: stamp of the SYN that ended it;
+ * UINT64_MAX: none has. */
+struct owner_question engine_question_about(const struct flow *flow, uint64_t next_usec);
+
+/* recall.c: settles what is pending of a flow by what is remembered of its socket, so that nobody is asked. After
+ * OWNER_RECALL_FOUND and OWNER_RECALL_SHARED that is done, after the others it is not. */
+enum owner_recall engine_recall(struct engine *engine, struct flow *flow, uint64_t next_usec);
+
+/* recall.c: where this sample is another owner's than what is pending of its flow, that is settled before. */
+void engine_part(struct engine *engine, const struct sample *sample);
+
 /* backend.c: opens the source that the configuration asks for, with that choice. *ret_reason: why that one, see
  * engine_backend_reason(). Returns as source_new(). */
 int engine_open_source(struct engine *engine, const struct source_choice *choice, struct source **ret_source,
@@ -70,5 +81,8 @@ void source_stats_add(struct source_stats *stats, const struct source_stats *mor
  * of it, for what /proc does not tell any more; NULL: nothing. Returns 0 or a negative errno. */
 int engine_process(struct engine *engine, const struct process_id *id, const struct sample_owner *known,
                    struct process **ret_process);
+
+/* Likewise, of one that is known from a while ago. */
+int engine_process_then(struct engine *engine, const struct socket_user *user, struct process **ret_process);
 void engine_mark_exits(struct engine *engine);
 void engine_refresh_processes(struct engine *engine);

@@ -133,6 +133,21 @@ int engine_process(struct engine *engine, const struct process_id *id, const str
         return 0;
 }
 
+int engine_process_then(struct engine *engine, const struct socket_user *user, struct process **ret_process) {
+        struct sample_owner known = {.id = user->id, .uid_known = user->name[0] != '\0', .uid = user->uid};
+        struct process *process;
+        int r;
+
+        r = engine_process(engine, &user->id, NULL, &process);
+        if (r < 0)
+                return r;
+        if (process->info.name[0] == '\0') /* else /proc's is newer */
+                memcpy(known.name, user->name, sizeof(known.name));
+        take_known(process, &known);
+        *ret_process = process;
+        return 0;
+}
+
 void engine_mark_exits(struct engine *engine) {
         void *exited[64];
         int n;

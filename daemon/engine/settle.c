@@ -35,20 +35,12 @@ static void settle_unattributed(struct engine *engine, struct flow *flow, enum u
         books_settle_unattributed(engine->books, reason, flow);
 }
 
-/* About what is pending of it. */
-static struct owner_question question_about(const struct flow *flow) {
-        return (struct owner_question){.key = &flow->key,
-                                       .ifindex = flow->ifindex,
-                                       .since_usec = flow->pending.since_usec,
-                                       .until_usec = flow->pending.last_usec};
-}
-
 /* To the process that has the flow, unless its port went from hand to hand while that was pending. cookie:
  * of a socket that it had all along, or has closed. */
 static void settle_owner(struct engine *engine, struct flow *flow, uint64_t cookie) {
-        const struct owner_question question = question_about(flow);
+        const struct owner_question question = engine_question_about(flow, UINT64_MAX);
 
-        if (owner_lookup_contested(engine->owners, &question, cookie))
+        if (engine->owners && owner_lookup_contested(engine->owners, &question, cookie))
                 settle_unattributed(engine, flow, UNATTRIBUTED_SHARED);
         else
                 settle_process(engine, flow, flow->process);
@@ -94,7 +86,7 @@ static bool had_others(const struct flow *flow) {
  * come is what is pending the owner's. Where the word is there already, what comes from now on does not wait for it
  * with what came before. */
 static void wait_for_others(struct engine *engine, struct flow *flow) {
-        const struct owner_question question = question_about(flow);
+        const struct owner_question question = engine_question_about(flow, UINT64_MAX);
 
         flow->state = FLOW_FOUND;
         if (owner_lookup_contested(engine->owners, &question, flow->cookie))
@@ -226,7 +218,7 @@ static void settle_datagrams(struct engine *engine, struct flow *flow, struct pr
 /* To who opened the connection that it begins with: that is known of these packets, and not of the tuple now. Without
  * connections it takes more: no socket has the flow now, and none but that one has had its port since. */
 static bool settle_opening(struct engine *engine, struct flow *flow, bool no_socket_now, uint64_t now_usec) {
-        const struct owner_question question = question_about(flow);
+        const struct owner_question question = engine_question_about(flow, UINT64_MAX);
         bool tcp = flow->key.protocol == IPPROTO_TCP;
         struct process *process;
         struct owner owner;
@@ -255,7 +247,7 @@ static bool is_fresh(const struct engine *engine, const struct flow *flow) {
 }
 
 static void ask(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
-        const struct owner_question question = question_about(flow);
+        const struct owner_question question = engine_question_about(flow, UINT64_MAX);
         enum owner_status status = OWNER_NO_LOOKUP;
         struct owner owner = {};
         int r = 0;
@@ -278,7 +270,7 @@ static void ask(struct engine *engine, struct flow *flow, uint64_t now_usec, boo
 /* Is the owner still the owner? Asked once for each socket and drain. */
 static bool confirmed(struct engine *engine, struct flow *flow, uint64_t now_usec) {
         struct owner owner = {.process = flow->process->id, .cookie = flow->cookie, .inode = flow->inode};
-        const struct owner_question question = question_about(flow);
+        const struct owner_question question = engine_question_about(flow, UINT64_MAX);
         size_t i = flow->cookie % CONFIRMED_SOCKETS;
 
         if (flow->cookie == 0)
@@ -316,7 +308,27 @@ static void settle_unasked(struct engine *engine, struct flow *flow, uint64_t no
         }
 }
 
+/* Is it settled by what is remembered, or to be so in a moment? An owner that was found otherwise is one that has
+ * its socket without being seen to use it, and is asked for again. */
+static bool recalled(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
+        switch (engine_recall(engine, flow, UINT64_MAX)) {
+        case OWNER_RECALL_FOUND:
+                flow->checked_usec = now_usec;
+                return true;
+        case OWNER_RECALL_SHARED:
+                return true;
+        case OWNER_RECALL_UNUSED:
+                return flow->state != FLOW_OWNED && flow->state != FLOW_FOUND &&
+                       wait_on(engine, flow, now_usec, finish);
+        case OWNER_RECALL_UNKNOWN:
+                return false;
+        }
+        return false;
+}
+
 static void settle_flow(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
+        if (engine->owners && recalled(engine, flow, now_usec, finish))
+                return;
         if (flow->state == FLOW_FOUND) {
                 if (!finish && now_usec - flow->checked_usec < READ_BEHIND_USEC) {
                         flow_table_touch(engine->books->flows, flow);

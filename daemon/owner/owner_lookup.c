@@ -4,25 +4,38 @@
 #include <errno.h>
 #include <string.h>
 
-const struct owner_ops *const owner_implementations[] = {&owner_procfs, NULL};
+const struct owner_ops *const owner_implementations[] = {&owner_bpf, &owner_procfs, NULL};
 
 struct owner_lookup {
         const struct owner_ops *ops;
         void *state;
 };
 
-int owner_lookup_new(const char *name, const struct owner_config *config, struct owner_lookup **ret_lookup) {
+/* Adds "NAME: WHY" to what was tried before. */
+static void add_why(char tried[static OWNER_WHY_MAX], const char *name, const char *why) {
+        size_t n = strlen(tried);
+
+        (void) snprintf(tried + n, OWNER_WHY_MAX - n, "%s%s: %.200s", n > 0 ? "; " : "", name, why);
+}
+
+int owner_lookup_new(const char *name, const struct owner_config *config, struct owner_lookup **ret_lookup,
+                     char ret_why[static OWNER_WHY_MAX]) {
         _cleanup_free_ struct owner_lookup *lookup = calloc(1, sizeof(*lookup));
         int r = -ENOENT;
 
+        *ret_why = '\0';
         if (!lookup)
                 return -ENOMEM;
         for (const struct owner_ops *const *ops = owner_implementations; *ops; ops++) {
+                char why[OWNER_WHY_MAX] = "";
+
                 if (name && strcmp((*ops)->name, name) != 0)
                         continue;
-                r = (*ops)->open(config, &lookup->state);
-                if (r < 0)
+                r = (*ops)->open(config, &lookup->state, why);
+                if (r < 0) {
+                        add_why(ret_why, (*ops)->name, *why ? why : strerror(-r));
                         continue;
+                }
                 lookup->ops = *ops;
                 *ret_lookup = TAKE_PTR(lookup);
                 return 0;
@@ -62,6 +75,21 @@ bool owner_lookup_contested(const struct owner_lookup *lookup, const struct owne
 
 bool owner_lookup_is_too_late(const struct owner_lookup *lookup) {
         return lookup->ops->too_late;
+}
+
+enum owner_recall owner_lookup_recall(struct owner_lookup *lookup, const struct owner_question *question,
+                                      struct owner *ret_owner) {
+        return lookup->ops->recall ? lookup->ops->recall(lookup->state, question, ret_owner)
+                                   : OWNER_RECALL_UNKNOWN;
+}
+
+bool owner_lookup_changed(struct owner_lookup *lookup, const struct flow_key *key, uint64_t after_usec,
+                          uint64_t until_usec) {
+        return lookup->ops->changed && lookup->ops->changed(lookup->state, key, after_usec, until_usec);
+}
+
+bool owner_lookup_recalls(const struct owner_lookup *lookup) {
+        return lookup->ops->recall;
 }
 
 void owner_lookup_stats(const struct owner_lookup *lookup, struct owner_stats *ret_stats) {

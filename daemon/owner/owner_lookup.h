@@ -14,6 +14,8 @@ struct owner_config {
         const char *proc_root;       /* "/proc", or what a test put in its place */
         uint64_t scan_interval_usec; /* at most one walk over all of /proc in this time */
         uint32_t max_sockets;        /* bound on the sockets remembered */
+        uint32_t max_history;        /* and on those that "bpf" was told of */
+        uint32_t event_bytes;        /* of the ring by which it is */
 };
 
 /* All of these are counted and retried, none is fatal. */
@@ -23,7 +25,11 @@ struct owner_stats {
         uint64_t candidate_scans; /* single /proc/PID/fd read */
         uint64_t full_scans;      /* walks over all of /proc */
         uint64_t proc_races;      /* /proc entries that vanished while being read */
+        uint64_t lost_events;     /* that the kernel had no room to tell of: asked for, as without it */
 };
+
+/* Why a lookup could not be opened, for whoever logs it. */
+#define OWNER_WHY_MAX 512
 
 /* What is asked of a flow, seen from its local end. */
 struct owner_question {
@@ -32,7 +38,7 @@ struct owner_question {
         uint64_t since_usec,
                 until_usec; /* stamps of its first and last packet in question, CLOCK_REALTIME */
 
-        /* for what is remembered of it */
+        /* for owner_lookup_recall() */
         bool connected;      /* the connection was begun from this end */
         uint64_t start_usec; /* stamp of the SYN that began it; 0: not seen, or no connection */
         uint64_t next_usec;  /* stamp of the one after that; UINT64_MAX: none is read yet */
@@ -43,7 +49,7 @@ struct owner_question {
  * does is said at the function of the same name below. Times are CLOCK_MONOTONIC, in µs. */
 struct owner_ops {
         const char *name;
-        int (*open)(const struct owner_config *config, void **ret_state);
+        int (*open)(const struct owner_config *config, void **ret_state, char ret_why[static OWNER_WHY_MAX]);
         void (*close)(void *state);
         int (*find)(void *state, const struct owner_question *question, uint64_t now_usec,
                     enum owner_status *ret_status, struct owner *ret_owner);
@@ -53,16 +59,24 @@ struct owner_ops {
         bool (*contested)(const void *state, const struct owner_question *question, uint64_t cookie);
         void (*stats)(const void *state, struct owner_stats *ret_stats);
         bool too_late; /* connections may come and go between two questions: see openings.h */
+
+        /* NULL where nothing is remembered of packets that have passed */
+        enum owner_recall (*recall)(void *state, const struct owner_question *question,
+                                    struct owner *ret_owner);
+        bool (*changed)(void *state, const struct flow_key *key, uint64_t after_usec, uint64_t until_usec);
 };
+extern const struct owner_ops owner_bpf;    /* programs in the kernel, and procfs for what they did not tell */
 extern const struct owner_ops owner_procfs; /* sock_diag(7) and /proc */
 extern const struct owner_ops *const owner_implementations[];
 
 struct owner_lookup;
 
-/* Opens the implementation called name ("procfs"), or the first one that opens for name = NULL ("auto").
- * Returns 0, -ENOENT for an unknown name, -EPERM when capabilities are missing, or another negative errno.
- */
-int owner_lookup_new(const char *name, const struct owner_config *config, struct owner_lookup **ret_lookup);
+/* Opens the implementation called name ("bpf", "procfs"), or the first one that opens for name = NULL ("auto").
+ * Returns 0, and ret_why says why not a better one ("": it is the best, or was asked for); or, and ret_why says what
+ * was tried, -ENOENT for an unknown name, -EPERM when capabilities are missing, -EOPNOTSUPP for one that this
+ * program was built without, or another negative errno. */
+int owner_lookup_new(const char *name, const struct owner_config *config, struct owner_lookup **ret_lookup,
+                     char ret_why[static OWNER_WHY_MAX]);
 void owner_lookup_free(struct owner_lookup *lookup);
 DEFINE_CLEANUP(struct owner_lookup *, owner_lookup_free)
 
@@ -91,5 +105,18 @@ bool owner_lookup_contested(const struct owner_lookup *lookup, const struct owne
 
 /* Are there connections that it never sees? Then it is worth looking at them as they begin, see openings.h. */
 bool owner_lookup_is_too_late(const struct owner_lookup *lookup);
+
+/* What is remembered of the packets in question, by their stamps; sets *ret_owner with OWNER_RECALL_FOUND. Asks
+ * nobody, so that it costs less than a microsecond. */
+enum owner_recall owner_lookup_recall(struct owner_lookup *lookup, const struct owner_question *question,
+                                      struct owner *ret_owner);
+
+/* Has the flow's end that is here come to another process or socket after after_usec and up to until_usec, as far
+ * as that is remembered? Not where only a SYN tells it. */
+bool owner_lookup_changed(struct owner_lookup *lookup, const struct flow_key *key, uint64_t after_usec,
+                          uint64_t until_usec);
+
+/* Is anything remembered at all? */
+bool owner_lookup_recalls(const struct owner_lookup *lookup);
 
 void owner_lookup_stats(const struct owner_lookup *lookup, struct owner_stats *ret_stats);

@@ -44,10 +44,11 @@ static void procfs_closep(struct procfs_owner **owner) {
         procfs_close(*owner);
 }
 
-static int procfs_open(const struct owner_config *config, void **ret_state) {
+static int procfs_open(const struct owner_config *config, void **ret_state, char ret_why[static OWNER_WHY_MAX]) {
         _cleanup_(procfs_closep) struct procfs_owner *owner = calloc(1, sizeof(*owner));
         int r;
 
+        (void) ret_why; /* the error says it */
         if (!owner)
                 return -ENOMEM;
         r = sock_diag_new(&owner->diag);

@@ -17,12 +17,13 @@
 /* Real sockets in a network namespace of the test's own, looked up in the real kernel. */
 
 static const struct owner_config config = {
-        .proc_root = "/proc", .scan_interval_usec = 0, .max_sockets = 1000000};
+        .proc_root = "/proc", .scan_interval_usec = 0, .max_sockets = 1000000, .max_history = 1000, .event_bytes = 65536};
 
 static struct owner_lookup *new_lookup(void) {
         struct owner_lookup *lookup;
+        char why[OWNER_WHY_MAX];
 
-        assert_int_equal(owner_lookup_new("procfs", &config, &lookup), 0);
+        assert_int_equal(owner_lookup_new("procfs", &config, &lookup, why), 0);
         return lookup;
 }
 
@@ -397,11 +398,28 @@ static void test_closed_sockets_lost(void **state) {
 
 static void test_unknown_implementation(void **state) {
         struct owner_lookup *lookup;
+        char why[OWNER_WHY_MAX];
 
         (void) state;
-        assert_int_equal(owner_lookup_new("nonsense", &config, &lookup), -ENOENT);
-        assert_int_equal(owner_lookup_new(NULL, &config, &lookup), 0);
-        assert_string_equal(owner_lookup_name(lookup), "procfs");
+        assert_int_equal(owner_lookup_new("nonsense", &config, &lookup, why), -ENOENT);
+        assert_string_equal(why, "");
+        assert_int_equal(owner_lookup_new("procfs", &config, &lookup, why), 0);
+        assert_string_equal(why, "");
+        owner_lookup_free(lookup);
+}
+
+/* The best there is, or the next one, and why. */
+static void test_best_implementation(void **state) {
+        struct owner_lookup *lookup;
+        char why[OWNER_WHY_MAX];
+
+        (void) state;
+        assert_int_equal(owner_lookup_new(NULL, &config, &lookup, why), 0);
+        if (*why) {
+                assert_string_equal(owner_lookup_name(lookup), "procfs");
+                assert_memory_equal(why, "bpf: ", 5);
+        } else
+                assert_string_equal(owner_lookup_name(lookup), "bpf");
         owner_lookup_free(lookup);
 }
 
@@ -438,6 +456,7 @@ int main(void) {
                 TEST(test_closed_sockets),
                 TEST(test_closed_sockets_lost),
                 cmocka_unit_test(test_unknown_implementation),
+                cmocka_unit_test(test_best_implementation),
                 cmocka_unit_test(test_answer_prefixes),
         };
 
