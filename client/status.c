@@ -23,16 +23,21 @@ static const char *text_property(struct json_object *properties, const char *nam
         return text ? text : "-";
 }
 
+/* What was chosen, and why it is not a better one. */
+static void print_chosen(struct json_object *properties, const char *label, const char *name, const char *reason) {
+        const char *why = json_object_get_string(property(properties, reason));
+
+        print_value(label, why && *why ? "%s (%s)" : "%s", text_property(properties, name), why);
+}
+
 static void print_service(struct json_object *properties) {
         const char *filter = text_property(properties, NETFLOWD_PROPERTY_FILTER);
-        const char *why = json_object_get_string(property(properties, NETFLOWD_PROPERTY_BACKEND_REASON));
-
         print_value("Version", "%s", text_property(properties, NETFLOWD_PROPERTY_VERSION));
         print_value("Capturing", "%s",
                     json_object_get_boolean(property(properties, NETFLOWD_PROPERTY_CAPTURING)) ? "yes"
                                                                                                : "no");
-        print_value("Backend", why && *why ? "%s (%s)" : "%s",
-                    text_property(properties, NETFLOWD_PROPERTY_BACKEND), why);
+        print_chosen(properties, "Backend", NETFLOWD_PROPERTY_BACKEND, NETFLOWD_PROPERTY_BACKEND_REASON);
+        print_chosen(properties, "Owners", NETFLOWD_PROPERTY_OWNERS, NETFLOWD_PROPERTY_OWNERS_REASON);
         print_value("Filter", "%s", *filter ? filter : "none");
         print_value("Packets", "%" PRIu64 " received, %" PRIu64 " dropped by the kernel",
                     json_object_get_uint64(property(properties, NETFLOWD_PROPERTY_PACKETS_RECEIVED)),

@@ -28,6 +28,8 @@
 #define NETFLOWD_PROPERTY_CAPTURING        "Capturing"
 #define NETFLOWD_PROPERTY_BACKEND          "Backend"
 #define NETFLOWD_PROPERTY_BACKEND_REASON   "BackendReason"
+#define NETFLOWD_PROPERTY_OWNERS           "Owners"
+#define NETFLOWD_PROPERTY_OWNERS_REASON    "OwnersReason"
 #define NETFLOWD_PROPERTY_FILTER           "Filter"
 #define NETFLOWD_PROPERTY_DEVICES          "Devices"
 #define NETFLOWD_PROPERTY_PACKETS_RECEIVED "PacketsReceived"

@@ -193,11 +193,12 @@ int bus_set_signal_limit(struct bus *bus, uint32_t limit) {
         return signals_set_limit(bus->signals, limit);
 }
 
-/* And the backend, which may have been chosen anew. */
+/* And the backend, with how it finds owners, which may have been chosen anew. */
 static void property_changed(struct bus *bus, const char *name) {
         (void) sd_bus_emit_properties_changed(bus->connection, NETFLOWD_OBJECT_PATH, NETFLOWD_INTERFACE,
                                               name, NETFLOWD_PROPERTY_BACKEND,
-                                              NETFLOWD_PROPERTY_BACKEND_REASON, NULL);
+                                              NETFLOWD_PROPERTY_BACKEND_REASON, NETFLOWD_PROPERTY_OWNERS,
+                                              NETFLOWD_PROPERTY_OWNERS_REASON, NULL);
 }
 
 void bus_filter_changed(struct bus *bus) {

@@ -47,6 +47,18 @@ GETTER(get_backend_reason) {
         return sd_bus_message_append(reply, "s", engine_backend_reason(bus->config.engine));
 }
 
+GETTER(get_owners) {
+        struct bus *bus = userdata;
+
+        return sd_bus_message_append(reply, "s", engine_owners(bus->config.engine));
+}
+
+GETTER(get_owners_reason) {
+        struct bus *bus = userdata;
+
+        return sd_bus_message_append(reply, "s", engine_owners_reason(bus->config.engine));
+}
+
 GETTER(get_filter) {
         struct bus *bus = userdata;
 
@@ -222,6 +234,9 @@ const sd_bus_vtable bus_vtable[] = {
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_BACKEND, "s", get_backend, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_BACKEND_REASON, "s", get_backend_reason, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY(NETFLOWD_PROPERTY_OWNERS, "s", get_owners, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY(NETFLOWD_PROPERTY_OWNERS_REASON, "s", get_owners_reason, 0,
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_FILTER, "s", get_filter, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY(NETFLOWD_PROPERTY_DEVICES, "aa{sv}", get_devices, 0, 0),

@@ -13,21 +13,21 @@
 #define SHORT_USEC (50 * USEC_PER_MSEC)
 
 void report_start(struct engine *engine, const struct limits *limits) {
-        const char *reason = engine_backend_reason(engine);
+        const char *reason = engine_backend_reason(engine), *why = engine_owners_reason(engine);
         struct source_device device;
-        char quota[32] = "none", memory[32] = "none", text[1024];
+        char quota[32] = "none", memory[32] = "none", text[1536];
 
         engine_device(engine, &device);
         if (limits->has_cpu_quota)
                 (void) snprintf(quota, sizeof(quota), "%" PRIu64 " %%", limits->cpu_quota_usec / 10000);
         if (limits->has_memory_max)
                 (void) snprintf(memory, sizeof(memory), "%" PRIu64 " kB", limits->memory_max / 1000);
-        (void) snprintf(text, sizeof(text), "capturing on %s with %s%s%s%s, owners by %s; CPU quota: %s, memory limit: %s", device.name,
+        (void) snprintf(text, sizeof(text), "capturing on %s with %s%s%s%s, owners by %s%s%s%s; CPU quota: %s, memory limit: %s", device.name,
                         engine_backend(engine), *reason ? " (" : "", reason, *reason ? ")" : "",
-                        engine_owners(engine), quota, memory);
+                        engine_owners(engine), *why ? " (" : "", why, *why ? ")" : "", quota, memory);
         journal_write(LOG_INFO, text, "NETFLOWD_DEVICE=%s", device.name, "NETFLOWD_BACKEND=%s",
                       engine_backend(engine), "NETFLOWD_BACKEND_REASON=%s", reason, "NETFLOWD_OWNERS=%s",
-                      engine_owners(engine),
+                      engine_owners(engine), "NETFLOWD_OWNERS_REASON=%s", why,
                       "NETFLOWD_CPU_QUOTA_USEC=%" PRIu64, limits->cpu_quota_usec,
                       "NETFLOWD_MEMORY_MAX=%" PRIu64, limits->memory_max);
 }
@@ -58,16 +58,25 @@ static bool is_news(uint64_t value, uint64_t *told, uint64_t *told_usec, uint64_
 
 void report_losses(struct report *report, struct engine *engine) {
         struct source_stats stats;
+        struct owner_stats owners;
         struct ledger ledger;
         uint64_t more;
         char text[256];
 
         engine_source_stats(engine, &stats);
         engine_ledger(engine, &ledger);
+        engine_owner_stats(engine, &owners);
         if (is_news(stats.dropped, &report->dropped, &report->dropped_told_usec, &more)) {
                 (void) snprintf(text, sizeof(text),
                                 "the kernel dropped %" PRIu64 " packets that there was no room for", more);
                 journal_write(LOG_WARNING, text, "NETFLOWD_DROPPED=%" PRIu64, more);
+        }
+        if (is_news(owners.lost_events, &report->untold, &report->untold_told_usec, &more)) {
+                (void) snprintf(text, sizeof(text),
+                                "the kernel had no room to tell of %" PRIu64
+                                " changes of sockets: for a moment their owners are looked up",
+                                more);
+                journal_write(LOG_WARNING, text, "NETFLOWD_UNTOLD=%" PRIu64, more);
         }
         if (is_news(ledger.unattributed[UNATTRIBUTED_NOT_LOOKED_UP], &report->unasked,
                     &report->unasked_told_usec, &more)) {

@@ -14,6 +14,7 @@ struct report {
         uint64_t dropped, dropped_told_usec;     /* packets */
         uint64_t unasked, unasked_told_usec;     /* bytes that are unattributed-not-looked-up */
         uint64_t lost, lost_told_usec;           /* additions to windows that there was no memory for */
+        uint64_t untold, untold_told_usec;       /* events of owners that the kernel had no room for */
         uint64_t throttled, throttled_told_usec; /* µs, as last told; */
         uint64_t throttled_seen;                 /* and as last seen */
 };
