@@ -57,7 +57,7 @@ client_libs := $(shell pkg-config --libs libsystemd json-c smartcols ncursesw 2>
 
 # All of the daemon but main.c is one library: tests and fuzzers link exactly what ships. The client likewise.
 not_built    := $(if $(filter 1,$(BPF)),daemon/source/bpf_source-fallback.c daemon/owner/bpf_owner-fallback.c,\
-                  daemon/source/bpf_source.c daemon/source/bpf_programs.c daemon/source/bpf_cgroups.c \
+                  daemon/source/bpf_source.c daemon/source/bpf_programs.c daemon/kernel/bpf_cgroups.c \
                   daemon/owner/bpf_owner.c daemon/owner/owner_events.c daemon/kernel/bpf_load.c)
 sources_in   = $(sort $(filter-out %/main.c $(not_built),$(wildcard $(1)/*.c $(1)/*/*.c)))
 objects      = $(patsubst %.c,$(BUILD)/%.o,$(1))

@@ -14,7 +14,7 @@ ALLOWED = {
     "daemon/model": {"util"},
     "daemon/decode": {"util", "model"},
     "daemon/source/bpf": set(),  # programs for the kernel, and what they share with who loads them
-    "daemon/kernel": {"util"},
+    "daemon/kernel": {"util", "source/bpf"},
     "daemon/source": {"util", "model", "decode", "kernel", "source/bpf"},
     "daemon/owner": {"util", "model", "kernel", "source/bpf"},
     "daemon/account": {"util", "model"},

@@ -153,27 +153,3 @@ void bpf_deltas_handshake(const struct account_handshake *handshake, uint64_t ti
                         hand_on(&sample, key, &owner, handler, userdata, sums);
         }
 }
-
-int bpf_cgroup_path(const struct account_cgroup *cgroup, char **ret_path) {
-        size_t length = cgroup->length, done = 0;
-        char *path;
-
-        if (length == 0)
-                return -EAGAIN;
-        if (length == ACCOUNT_CGROUP_NAMES)
-                return -ENAMETOOLONG;
-        if (length > sizeof(cgroup->names) || cgroup->names[length - 1] != '\0')
-                return -EBADMSG;
-        path = malloc(length + 1);
-        if (!path)
-                return -ENOMEM;
-        for (size_t offset = 0, n; offset < length; offset += n + 1) { /* each before the ones that were there */
-                n = strlen(cgroup->names + offset);
-                done += n + 1;
-                path[length - done] = '/';
-                memcpy(path + length - done + 1, cgroup->names + offset, n);
-        }
-        path[length] = '\0';
-        *ret_path = path;
-        return 0;
-}

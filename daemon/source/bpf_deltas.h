@@ -34,8 +34,3 @@ void bpf_deltas_forget(struct bpf_deltas *deltas, uint64_t key);
 /* Hands on what a connection that was never established leaves to who listened. */
 void bpf_deltas_handshake(const struct account_handshake *handshake, uint64_t time_usec,
                           sample_handler handler, void *userdata, struct bpf_sums *sums);
-
-/* The path that its names make, the outermost first: "nginx.service\0system.slice\0" → "/system.slice/
- * nginx.service". Returns 0, -EAGAIN when it has not been written yet, -ENAMETOOLONG, -EBADMSG, -ENOMEM. The
- * caller frees *ret_path. */
-int bpf_cgroup_path(const struct account_cgroup *cgroup, char **ret_path);

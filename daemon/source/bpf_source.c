@@ -5,7 +5,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "source/bpf_cgroups.h"
+#include "kernel/bpf_cgroups.h"
 #include "source/bpf_deltas.h"
 #include "source/bpf_programs.h"
 #include "source/source.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
+#include "kernel/bpf_cgroup_path.h"
 #include "owner/sock_diag.h"
 #include "source/bpf_deltas.h"
 #include "source/orient.h"

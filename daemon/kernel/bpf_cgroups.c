@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "source/bpf_cgroups.h"
+#include "kernel/bpf_cgroups.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 
-#include "source/bpf_deltas.h"
+#include "kernel/bpf_cgroup_path.h"
 #include "util/clock.h"
 #include "util/hash_table.h"
 
