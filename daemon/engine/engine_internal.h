@@ -83,6 +83,6 @@ int engine_process(struct engine *engine, const struct process_id *id, const str
                    struct process **ret_process);
 
 /* Likewise, of one that is known from a while ago. */
-int engine_process_then(struct engine *engine, const struct socket_user *user, struct process **ret_process);
+int engine_process_then(struct engine *engine, const struct owner *owner, struct process **ret_process);
 void engine_mark_exits(struct engine *engine);
 void engine_refresh_processes(struct engine *engine);

@@ -133,8 +133,10 @@ int engine_process(struct engine *engine, const struct process_id *id, const str
         return 0;
 }
 
-int engine_process_then(struct engine *engine, const struct socket_user *user, struct process **ret_process) {
-        struct sample_owner known = {.id = user->id, .uid_known = user->name[0] != '\0', .uid = user->uid};
+int engine_process_then(struct engine *engine, const struct owner *owner, struct process **ret_process) {
+        const struct socket_user *user = &owner->user;
+        struct sample_owner known = {
+                .id = user->id, .uid_known = user->name[0] != '\0', .uid = user->uid, .cgroup = owner->cgroup};
         struct process *process;
         int r;
 

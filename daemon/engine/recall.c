@@ -30,7 +30,7 @@ static void settle_unowned(struct engine *engine, struct flow *flow, enum unattr
 static void settle_found(struct engine *engine, struct flow *flow, const struct owner *owner) {
         struct process *process;
 
-        if (engine_process_then(engine, &owner->user, &process) < 0) {
+        if (engine_process_then(engine, owner, &process) < 0) {
                 settle_unowned(engine, flow, UNATTRIBUTED_OVERFLOW);
                 return;
         }

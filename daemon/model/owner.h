@@ -41,5 +41,8 @@ struct owner {
         uint64_t cookie; /* of the socket: unique while the system runs (sock_diag(7)); 0: unknown */
         uint64_t inode;  /* of the socket in sockfs; 0: none (not accepted, or TIME_WAIT) */
         uid_t uid;       /* of the socket */
-        struct socket_user user; /* that is the process; with OWNER_RECALL_FOUND only */
+
+        /* with OWNER_RECALL_FOUND only: */
+        struct socket_user user; /* that is the process */
+        const char *cgroup;      /* path of its cgroup, good until the lookup is next used; NULL: not known */
 };

@@ -123,12 +123,16 @@ static bool is_read_until(struct bpf_owner *owner, uint64_t time_usec) {
 static enum owner_recall bpf_owner_recall(void *state, const struct owner_question *question,
                                           struct owner *ret_owner) {
         struct bpf_owner *owner = state;
+        enum owner_recall recall;
 
         if (!is_told_of(question->key) || !owner->is_whole)
                 return OWNER_RECALL_UNKNOWN;
         if (!is_read_until(owner, question->until_usec))
                 return OWNER_RECALL_UNUSED;
-        return owner_history_find(owner->history, question, ret_owner);
+        recall = owner_history_find(owner->history, question, ret_owner);
+        if (recall == OWNER_RECALL_FOUND)
+                ret_owner->cgroup = owner_events_cgroup(owner->events, ret_owner->user.cgroup_id);
+        return recall;
 }
 
 static bool bpf_owner_changed(void *state, const struct flow_key *key, uint64_t after_usec, uint64_t until_usec) {

@@ -12,10 +12,14 @@
 /* Written by bpftool while building. */
 #include <owners.skel.h>
 
+#include "kernel/bpf_cgroups.h"
 #include "kernel/bpf_load.h"
 #include "source/bpf/account.h"
 #include "source/bpf/owners.h"
 #include "util/clock.h"
+
+/* Cgroups whose paths are known at a time, at 800 bytes each; few processes are alone in theirs. */
+#define MAX_CGROUPS 512u
 
 /* A record that is being written holds up those behind it, for microseconds. */
 #define READ_TRIES 4
@@ -33,6 +37,8 @@ struct clock_offset {
 struct owner_events {
         struct owners_bpf *skeleton;
         struct ring_buffer *ring;
+        struct bpf_cgroups *cgroups;
+        uint64_t expired_usec; /* CLOCK_MONOTONIC: when what is there of cgroups was last gone through */
         struct clock_offset before, now;
         uint64_t lost_before; /* what `lost` was at the last read */
         uint64_t until_usec;
@@ -142,6 +148,7 @@ static int on_record(void *context, void *record, size_t size) {
         if (events->handler && size >= sizeof(*event)) {
                 converted = convert(event, real_usec(events, event->time_nsec));
                 events->handler(&converted, events->userdata);
+                (void) bpf_cgroups_path(events->cgroups, event->cgroup_id); /* as long as it is there */
         }
         return ++events->n >= events->n_max ? -E2BIG : 0; /* the rest with the next read */
 }
@@ -170,6 +177,19 @@ uint64_t owner_events_lost(const struct owner_events *events) {
         return __atomic_load_n(&events->skeleton->bss->lost, __ATOMIC_SEQ_CST);
 }
 
+const char *owner_events_cgroup(struct owner_events *events, uint64_t cgroup_id) {
+        return bpf_cgroups_path(events->cgroups, cgroup_id);
+}
+
+static void expire_cgroups(struct owner_events *events) {
+        uint64_t now_usec = clock_usec(CLOCK_MONOTONIC);
+
+        if (now_usec - events->expired_usec < USEC_PER_SEC)
+                return;
+        events->expired_usec = now_usec;
+        bpf_cgroups_expire(events->cgroups);
+}
+
 int owner_events_read(struct owner_events *events, socket_event_handler handler, void *userdata,
                       uint64_t *ret_until_usec) {
         struct clock_offset now = look_at_clocks();
@@ -185,6 +205,7 @@ int owner_events_read(struct owner_events *events, socket_event_handler handler,
                 events->until_usec = real_usec(events, (uint64_t) now.at_nsec);
         lost = owner_events_lost(events);
         set = set || lost != events->lost_before;
+        expire_cgroups(events);
         events->lost_before = lost;
         *ret_until_usec = events->until_usec;
         return set ? -ENOBUFS : 0;
@@ -230,6 +251,8 @@ static int load(uint32_t ring_bytes, struct owners_bpf **ret_skeleton, char *ret
         skeleton->rodata->nsec_per_tick = NSEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
         skeleton->rodata->network_namespace = (uint32_t) status.st_ino;
         r = bpf_map__set_max_entries(skeleton->maps.events, round_ring(ring_bytes));
+        if (r >= 0)
+                r = bpf_map__set_max_entries(skeleton->maps.cgroups, MAX_CGROUPS);
         if (r >= 0)
                 r = owners_bpf__load(skeleton);
         if (r < 0) {
@@ -281,6 +304,11 @@ static int open_ring(struct owner_events *events, char *ret_why) {
                 (void) snprintf(ret_why, BPF_WHY_MAX, "cannot map the ring: %s", strerror(-r));
                 return r;
         }
+        r = bpf_cgroups_new(bpf_map__fd(events->skeleton->maps.cgroups), MAX_CGROUPS, &events->cgroups);
+        if (r < 0) {
+                (void) snprintf(ret_why, BPF_WHY_MAX, "out of memory");
+                return r;
+        }
         events->n_max = bpf_map__max_entries(map) / sizeof(struct owner_event) + 1;
         events->now = look_at_clocks();
         return 0;
@@ -316,6 +344,7 @@ void owner_events_free(struct owner_events *events) {
         if (!events)
                 return;
         ring_buffer__free(events->ring);
+        bpf_cgroups_free(events->cgroups);
         owners_bpf__destroy(events->skeleton);
         free(events);
 }

@@ -30,5 +30,9 @@ int owner_events_read(struct owner_events *events, socket_event_handler handler,
  * descriptors of the machine, about 1 µs for each. Returns 0 or a negative errno. */
 int owner_events_list(struct owner_events *events, socket_event_handler handler, void *userdata);
 
+/* The path of a cgroup that an event told of below the root of the hierarchy, also when it is gone; good until the next
+ * call for these events. NULL: not known, or the root. */
+const char *owner_events_cgroup(struct owner_events *events, uint64_t cgroup_id);
+
 /* How many were lost so far. */
 uint64_t owner_events_lost(const struct owner_events *events);

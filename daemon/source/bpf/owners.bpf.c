@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "cgroups.bpf.h"
 #include "owners.h"
 #include "task.bpf.h"
 
@@ -78,6 +79,7 @@ static __always_inline void take_process(struct owner_event *event, struct task_
         event->process = owner_of_task(task, 0);
         event->uid = task->cred->euid.val;
         event->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+        keep_cgroup(event->cgroup_id); /* of who runs now, and nobody else */
         bpf_probe_read_kernel_str(event->name, sizeof(event->name), leader->comm);
 }
 
