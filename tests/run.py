@@ -25,7 +25,7 @@ HANG_SECONDS = 600  # a test that takes this long never ends
 # after the other. At the end, what moves much at a given rate runs by twos, and what moves as much as it can by itself;
 # such cases say so (harness.paired, harness.alone).
 PLACES = 2 * len(os.sched_getaffinity(0))
-MACHINES = {"test_limits.py", "test_bpf_kernel.py"}
+MACHINES = {"test_limits.py", "test_bpf_kernel.py", "test_bpf_owners_kernel.py"}
 VERDICTS = ("PASS", "FAIL", "SKIP")
 # What a build has to have for these: a sanitizer has an allocator of its own, and nothing is preloaded.
 NEEDS = {"test_allocations.py": "tests/preload/fail-allocations.so"}

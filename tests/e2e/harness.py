@@ -349,6 +349,20 @@ def streamed(client_host, server_host, address, size=200000):
 
 
 @contextlib.contextmanager
+def cgroup(*names):
+    """A cgroup below the root, gone again on the way out."""
+    mounts = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text("utf-8").splitlines()]
+    root = pathlib.Path(next(mount[1] for mount in mounts if mount[2] == "cgroup2"))
+    path = root.joinpath(*names)
+    path.mkdir(parents=True)
+    try:
+        yield path, "/" + "/".join(names)
+    finally:
+        for i in range(len(names), 0, -1):
+            root.joinpath(*names[:i]).rmdir()
+
+
+@contextlib.contextmanager
 def tunnels(a, b):
     """A tunnel in user space between the two: t0 on both, 10.5.0.1 and .2; gives the two processes."""
     with contextlib.ExitStack() as stack:

@@ -9,7 +9,6 @@ byte."""
 import contextlib
 import json
 import os
-import pathlib
 import shutil
 import signal
 import socket
@@ -17,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 
-from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Daemon, Host, alone, assert_balanced, daemon_with_bpf, devices,
-                     has_owner, hosts, join, main, private_bus, sh, traffic, until)
+from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Daemon, Host, alone, assert_balanced, cgroup, daemon_with_bpf,
+                     devices, has_owner, hosts, join, main, private_bus, sh, traffic, until)
 from web_server import nginx
 from wire import WAYS, moved, wire
 
@@ -111,20 +110,6 @@ def test_connections(build):
         assert_exactly(daemon, lambda: {client.pid: moved(a), server.pid: moved(b)})
         assert_books(daemon)
         return f"{rate} connections a second"
-
-
-@contextlib.contextmanager
-def cgroup(*names):
-    """A cgroup below the root, gone again on the way out."""
-    mounts = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text("utf-8").splitlines()]
-    root = pathlib.Path(next(mount[1] for mount in mounts if mount[2] == "cgroup2"))
-    path = root.joinpath(*names)
-    path.mkdir(parents=True)
-    try:
-        yield path, "/" + "/".join(names)
-    finally:
-        for i in range(len(names), 0, -1):
-            root.joinpath(*names[:i]).rmdir()
 
 
 def test_one_shot_udp(build):
