@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <mntent.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,6 +46,24 @@ static const char *lockdown(void) {
         return strstr(text, "[confidentiality]") ? ": the kernel is locked down (confidentiality)" : "";
 }
 
+/* The hierarchy is there whether or not somebody has mounted it where we are: `ip netns exec` leaves it out, and so do
+ * machines with cgroup v1 only. With CAP_SYS_ADMIN it can be looked into without being mounted anywhere: fsmount(2).
+ * Returns a descriptor or a negative errno. */
+static int open_unmounted(void) {
+        _cleanup_close_ int context = fsopen("cgroup2", FSOPEN_CLOEXEC), mount = -1, root = -1;
+        struct stat status;
+
+        if (context < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+                return -errno;
+        mount = fsmount(context, FSMOUNT_CLOEXEC, 0);
+        if (mount < 0)
+                return -errno;
+        root = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (root < 0 || fstat(root, &status) < 0)
+                return -errno;
+        return status.st_ino == ROOT_CGROUP_INODE ? TAKE_FD(root) : -ENODEV;
+}
+
 int bpf_load_root_cgroup(char ret_why[static BPF_WHY_MAX]) {
         FILE *mounts = setmntent("/proc/self/mounts", "re");
         const struct mntent *mount;
@@ -63,6 +82,8 @@ int bpf_load_root_cgroup(char ret_why[static BPF_WHY_MAX]) {
                         fd = open(mount->mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         }
         (void) endmntent(mounts);
+        if (!found)
+                fd = open_unmounted();
         if (fd >= 0)
                 return fd;
         return say(ret_why, -ENODEV, "%s",

@@ -249,8 +249,11 @@ def assert_balanced(daemon, ledger):
 @contextlib.contextmanager
 def daemon_on(host, build, *options, config="/dev/null"):
     """A netflowd on that host, with a bus of its own, ready to be asked. What this machine has in /etc is nothing to
-    it: its configuration is that file. Packets are what it counts, where that file does not say anything else."""
+    it: its configuration is that file. Packets are what it counts, and it finds their owners itself, where that file or
+    an option do not say anything else."""
     backend = ["--backend", "pcap"] if config == "/dev/null" else []
+    if config == "/dev/null" and "--owners" not in options:
+        backend += ["--owners", "procfs"]
     with private_bus() as bus:
         process = subprocess.Popen(host.command([f"{build}/netflowd", "--config", config, *backend, *options]),
                                    text=True, stderr=subprocess.PIPE,

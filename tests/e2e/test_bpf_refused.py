@@ -26,6 +26,10 @@ def root_cgroup():
     return next(mount[1] for mount in mounts() if mount[2] == "cgroup2")
 
 
+# Who may mount looks into a hierarchy that nobody has mounted.
+UNPRIVILEGED = ["setpriv", "--bounding-set=-sys_admin"]
+
+
 def refused(build, command=()):
     """What a netflowd says that is to count in the kernel, started so, and cannot."""
     result = subprocess.run([*command, f"{build}/netflowd", "--config", "/dev/null", "--backend", "bpf"],
@@ -62,7 +66,7 @@ def test_reasons(build):
     """One after another of what must be there is not."""
     with below_root() as other:
         cases = {
-            "no cgroup2 file system is mounted (only cgroup v1?)": in_mounts("umount -a -t cgroup2"),
+            "no cgroup2 file system is mounted (only cgroup v1?)": in_mounts("umount -a -t cgroup2") + UNPRIVILEGED,
             "the root of the cgroup2 hierarchy is not mounted here": in_mounts(f"mount --bind {other} {root_cgroup()}"),
             "the kernel does not describe its types: /sys/kernel/btf/vmlinux: No such file or directory":
                 in_mounts("mount -t tmpfs none /sys/kernel/btf"),
@@ -108,8 +112,15 @@ def assert_fallen_back(daemon, reason):
 
 def test_falls_back(build):
     """With any of these it counts packets, and status says why."""
-    with daemon_after(build, *in_mounts("umount -a -t cgroup2")) as daemon:
+    with daemon_after(build, *in_mounts("umount -a -t cgroup2"), *UNPRIVILEGED) as daemon:
         assert_fallen_back(daemon, "no cgroup2 file system is mounted (only cgroup v1?)")
+
+
+def test_not_mounted(build):
+    """Where nobody has mounted the hierarchy, as with cgroup v1 only or in `ip netns exec`, who may mount needs no
+    mount."""
+    with daemon_after(build, *in_mounts("umount -a -t cgroup2")) as daemon:
+        assert daemon.status()["Backend"] == "bpf", daemon.status()
 
 
 @alone
@@ -233,4 +244,4 @@ def test_nothing_dropped(build):
     return f"{sum(sent for sent, _ in numbers)} datagrams there and back, {starts} starts"
 
 
-main([test_reasons, test_falls_back, test_exclusive, test_syn_flood, test_nothing_dropped])
+main([test_reasons, test_falls_back, test_not_mounted, test_exclusive, test_syn_flood, test_nothing_dropped])

@@ -31,7 +31,8 @@ def listening(host, words, port):
 
 
 def iperf3(build, address, *options):
-    with hosts() as (a, b), daemon_on(a, build) as on_a, daemon_on(b, build) as on_b:
+    auto = ["--owners", "auto"]
+    with hosts() as (a, b), daemon_on(a, build, *auto) as on_a, daemon_on(b, build, *auto) as on_b:
         with listening(b, ["iperf3", "-s", "-1"], 5201) as server:
             with a.start(["iperf3", "-c", address, "-t", str(SECONDS), "-b", RATE, *options],
                          stdout=subprocess.DEVNULL) as client:
