@@ -29,6 +29,7 @@ struct flow {
         uint32_t ifindex;         /* of the interface its last packet went over */
         uint64_t cookie, inode;   /* of the socket, with FLOW_OWNED and FLOW_FOUND */
         uint64_t wait_until_usec; /* CLOCK_MONOTONIC, with FLOW_WAITING */
+        uint64_t gone_usec;       /* CLOCK_MONOTONIC: since when no socket has it, that is waited with; 0: not */
         uint64_t checked_usec;    /* CLOCK_MONOTONIC: when its owner was last asked for or confirmed */
         uint64_t in, out;         /* bytes since it began */
         uint64_t since_usec;      /* stamp of its first packet, CLOCK_REALTIME; 0: none yet */

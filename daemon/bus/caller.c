@@ -65,13 +65,20 @@ int callers_new(uid_t peer_uid, struct callers **ret_callers) {
         return 0;
 }
 
-static void question_free(struct question *question) {
+/* It waits no longer, and does not count as one that does. */
+static void question_unlink(struct question *question) {
         struct question **link = &question->callers->asked;
 
-        while (*link != question)
+        while (*link && *link != question)
                 link = &(*link)->next;
+        if (!*link)
+                return;
         *link = question->next;
         question->callers->n_asked--;
+}
+
+static void question_free(struct question *question) {
+        question_unlink(question);
         sd_bus_slot_unref(question->slot);
         sd_bus_message_unref(question->message);
         free(question);
@@ -129,6 +136,7 @@ static int conclude(struct question *question) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
+        question_unlink(question); /* the handler may ask the next one */
         r = question->handler(question->message, &question->caller, question->userdata, &error);
         if (sd_bus_error_is_set(&error))
                 (void) sd_bus_reply_method_error(question->message, &error);

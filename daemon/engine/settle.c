@@ -48,6 +48,7 @@ static void settle_owner(struct engine *engine, struct flow *flow, uint64_t cook
 
 static void give_up(struct engine *engine, struct flow *flow, enum unattributed reason) {
         flow->state = FLOW_UNOWNED;
+        flow->gone_usec = 0;
         flow->process = NULL;
         flow->reason = reason;
         settle_unattributed(engine, flow, reason);
@@ -107,6 +108,7 @@ static void found(struct engine *engine, struct flow *flow, const struct owner *
         }
         is_new = flow->state != FLOW_OWNED;
         flow->state = FLOW_OWNED;
+        flow->gone_usec = 0;
         flow->process = process;
         flow->cookie = owner->cookie;
         flow->inode = owner->inode;
@@ -123,14 +125,45 @@ static void found(struct engine *engine, struct flow *flow, const struct owner *
                 settle_owner(engine, flow, cookie);
 }
 
-/* By the packets' stamps: however late we come to look, they are no older for it. */
-static bool was_just_seen(const struct flow *flow) {
-        uint64_t offset = clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_MONOTONIC);
-
-        return flow->pending.last_usec <= flow->checked_usec + offset + JUST_SEEN_USEC;
+/* From CLOCK_MONOTONIC to the clock that packets are stamped with. */
+static uint64_t real_offset_usec(void) {
+        return clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_MONOTONIC);
 }
 
-static void no_socket(struct engine *engine, struct flow *flow) {
+/* By the packets' stamps: however late we come to look, they are no older for it. */
+static bool was_just_seen(const struct flow *flow) {
+        return flow->pending.last_usec <= flow->checked_usec + real_offset_usec() + JUST_SEEN_USEC;
+}
+
+/* The word that a UDP socket was closed may come a moment after the kernel knows of no socket: what depends on none
+ * having been closed waits for it. Returns true while it is to. */
+static bool waits_for_word(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
+        if (flow->gone_usec == 0)
+                flow->gone_usec = now_usec;
+        if (finish || now_usec - flow->gone_usec >= READ_BEHIND_USEC)
+                return false;
+        flow_table_touch(engine->books->flows, flow);
+        return true;
+}
+
+/* A UDP socket that is gone had the last datagrams, unless another one has come and gone since on its port. Returns
+ * false when they were not its. */
+static bool keeps_what_it_left(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
+        if (flow->gone_usec == 0 && !was_just_seen(flow))
+                return false;
+        if (waits_for_word(engine, flow, now_usec, finish))
+                return true;
+        if (!finish && flow->pending.last_usec > flow->gone_usec + real_offset_usec())
+                return false; /* came when there was none any more */
+        settle_owner(engine, flow, flow->cookie);
+        flow->state = FLOW_UNOWNED;
+        flow->gone_usec = 0;
+        flow->reason = UNATTRIBUTED_NO_SOCKET;
+        flow->process = NULL;
+        return true;
+}
+
+static void no_socket(struct engine *engine, struct flow *flow, uint64_t now_usec, bool finish) {
         bool tcp = flow->key.protocol == IPPROTO_TCP;
 
         if (flow->state == FLOW_OWNED && tcp) {
@@ -139,13 +172,8 @@ static void no_socket(struct engine *engine, struct flow *flow) {
                 settle_process(engine, flow, flow->process);
                 return;
         }
-        if (flow->state == FLOW_OWNED && was_just_seen(flow)) {
-                settle_owner(engine, flow, flow->cookie);
-                flow->state = FLOW_UNOWNED;
-                flow->reason = UNATTRIBUTED_NO_SOCKET;
-                flow->process = NULL;
+        if (flow->state == FLOW_OWNED && keeps_what_it_left(engine, flow, now_usec, finish))
                 return;
-        }
         if (flow->state == FLOW_WAITING && flow->process) { /* over before it was accepted: the listener's */
                 settle_process(engine, flow, flow->process);
                 flow->state = FLOW_OWNED;
@@ -184,7 +212,7 @@ static void conclude(struct engine *engine, struct flow *flow, enum owner_status
                 found(engine, flow, owner);
                 return;
         case OWNER_NO_SOCKET:
-                no_socket(engine, flow);
+                no_socket(engine, flow, now_usec, finish);
                 return;
         case OWNER_NO_LOOKUP:
                 give_up(engine, flow, UNATTRIBUTED_NO_LOOKUP);
@@ -212,19 +240,24 @@ static bool is_told(enum owner_status status) {
 static void settle_datagrams(struct engine *engine, struct flow *flow, struct process *process) {
         settle_process(engine, flow, process);
         flow->state = FLOW_NEW;
+        flow->gone_usec = 0;
         flow->process = NULL;
 }
 
 /* To who opened the connection that it begins with: that is known of these packets, and not of the tuple now. Without
  * connections it takes more: no socket has the flow now, and none but that one has had its port since. */
-static bool settle_opening(struct engine *engine, struct flow *flow, bool no_socket_now, uint64_t now_usec) {
+static bool settle_opening(struct engine *engine, struct flow *flow, bool no_socket_now, uint64_t now_usec,
+                           bool finish) {
         const struct owner_question question = engine_question_about(flow, UINT64_MAX);
         bool tcp = flow->key.protocol == IPPROTO_TCP;
         struct process *process;
         struct owner owner;
 
-        if (!engine->early || !(tcp || no_socket_now) || !early_look_find(engine->early, &question, &owner) ||
-            (!tcp && owner_lookup_contested(engine->owners, &question, owner.cookie)) ||
+        if (!engine->early || !(tcp || no_socket_now) || !early_look_find(engine->early, &question, &owner))
+                return false;
+        if (!tcp && waits_for_word(engine, flow, now_usec, finish))
+                return true;
+        if ((!tcp && owner_lookup_contested(engine->owners, &question, owner.cookie)) ||
             engine_process(engine, &owner.process, NULL, &process) < 0)
                 return false;
         flow->checked_usec = now_usec;
@@ -233,6 +266,7 @@ static bool settle_opening(struct engine *engine, struct flow *flow, bool no_soc
                 return true;
         }
         flow->state = FLOW_OWNED;
+        flow->gone_usec = 0;
         flow->process = process;
         flow->cookie = owner.cookie;
         flow->inode = owner.inode;
@@ -254,7 +288,8 @@ static void ask(struct engine *engine, struct flow *flow, uint64_t now_usec, boo
 
         if (engine->owners)
                 r = owner_lookup_find(engine->owners, &question, now_usec, &status, &owner);
-        if ((r < 0 || !is_told(status)) && settle_opening(engine, flow, r >= 0 && status == OWNER_NO_SOCKET, now_usec))
+        if ((r < 0 || !is_told(status)) && settle_opening(engine, flow, r >= 0 && status == OWNER_NO_SOCKET, now_usec,
+                                                      finish))
                 return;
         if (r >= 0 && status == OWNER_NO_SOCKET && is_fresh(engine, flow) && wait_on(engine, flow, now_usec, finish))
                 return;
@@ -291,7 +326,7 @@ static void settle_unasked(struct engine *engine, struct flow *flow, uint64_t no
         case FLOW_FOUND:
         case FLOW_OWNED:
                 if (now_usec - flow->checked_usec <= BELIEVE_USEC)
-                        settle_owner(engine, flow, flow->cookie);
+                        settle_owner(engine, flow, 0); /* where its own was closed, another may have the port */
                 else if (now_usec - flow->checked_usec <= UNASKED_USEC)
                         flow_table_touch(engine->books->flows, flow);
                 else
@@ -337,7 +372,7 @@ static void settle_flow(struct engine *engine, struct flow *flow, uint64_t now_u
                 flow->state = FLOW_OWNED;
         }
         if (engine->questions_left == 0) {
-                if (!settle_opening(engine, flow, false, now_usec))
+                if (!settle_opening(engine, flow, false, now_usec, finish))
                         settle_unasked(engine, flow, now_usec, finish);
                 return;
         }

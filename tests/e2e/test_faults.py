@@ -89,6 +89,8 @@ def test_killed_at_any_time(build):
                 until(lambda process=process, daemon=daemon: process.poll() is not None or has_owner(daemon), "a daemon")
                 assert process.poll() is None, process.stderr.read()
                 client.tell("send", "c", "10.9.0.2", 7000, pick.randrange(1, 400), 1000)
+                if turn % 3 == 0:
+                    until(lambda daemon=daemon: daemon.ledger()["seen"] > 0, "something to report")
                 ledger, rank = last_report(daemon, pick.randrange(1, 4))
                 client.tell("send", "c", "10.9.0.2", 7000, pick.randrange(1, 400), 1000)
             finally:
