@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "bus/call_copy.h"
 #include "dbus/org.netflowd1.h"
 #include "util/clock.h"
 
@@ -12,6 +13,14 @@
  * connection, else one user. A bus has a limit to the connections of a user, too. */
 #define MAX_ASKED        1024u
 #define MAX_ASKED_OF_ONE 64u
+
+/* Who has no call waiting yet may have one more than that: a user with as many connections as a bus gives, whose
+ * they are being unknown yet, does not keep others from being known. */
+#define MAX_FIRST 1024u
+
+/* And how many bytes of arguments they may have together; of small ones, their number is enough of a bound. */
+#define MAX_ASKED_BYTES        (4u << 20)
+#define MAX_ASKED_BYTES_OF_ONE (512u << 10)
 
 /* Answers remembered. A unique name is never given again while a bus runs (D-Bus specification, "Message Bus
  * Names"), so they stay true. */
@@ -53,6 +62,7 @@ struct callers {
         uint32_t next_known; /* the oldest answer, which the next one takes the place of */
         struct question *asked;
         uint32_t n_asked;
+        size_t asked_bytes;
 };
 
 int callers_new(uid_t peer_uid, struct callers **ret_callers) {
@@ -75,6 +85,7 @@ static void question_unlink(struct question *question) {
                 return;
         *link = question->next;
         question->callers->n_asked--;
+        question->callers->asked_bytes -= question->caller.call_bytes;
 }
 
 static void question_free(struct question *question) {
@@ -92,15 +103,25 @@ void callers_free(struct callers *callers) {
         free(callers);
 }
 
+static bool is_same(const struct question *question, const char *sender, const struct caller *caller) {
+        return question->caller.uid == caller->uid &&
+               (caller->uid != UNKNOWN_UID ||
+                strcmp(sd_bus_message_get_sender(question->message), sender) == 0);
+}
+
 static bool asks_too_much(const struct callers *callers, const char *sender, const struct caller *caller) {
+        size_t bytes = caller->call_bytes;
         uint32_t n = 0;
 
         for (const struct question *question = callers->asked; question; question = question->next)
-                if (question->caller.uid == caller->uid &&
-                    (caller->uid != UNKNOWN_UID ||
-                     strcmp(sd_bus_message_get_sender(question->message), sender) == 0))
+                if (is_same(question, sender, caller)) {
                         n++;
-        return n >= MAX_ASKED_OF_ONE || callers->n_asked >= MAX_ASKED;
+                        bytes += question->caller.call_bytes;
+                }
+        return n >= MAX_ASKED_OF_ONE || bytes > MAX_ASKED_BYTES_OF_ONE ||
+               callers->n_asked >= MAX_ASKED + (n == 0 ? MAX_FIRST : 0) ||
+               (caller->call_bytes > CALL_BYTES &&
+                callers->asked_bytes + caller->call_bytes > MAX_ASKED_BYTES);
 }
 
 static int question_new(struct callers *callers, sd_bus_message *message, const struct caller *caller,
@@ -126,6 +147,7 @@ static int question_new(struct callers *callers, sd_bus_message *message, const 
         };
         callers->asked = question;
         callers->n_asked++;
+        callers->asked_bytes += caller->call_bytes;
 
         *ret_question = question;
         return 0;
@@ -165,8 +187,8 @@ static void remember(struct callers *callers, const char *name, uid_t uid) {
         callers->next_known = (callers->next_known + 1) % MAX_KNOWN;
 }
 
-static struct caller caller_of(uid_t uid) {
-        return (struct caller){.uid = uid, .granted = uid == 0};
+static struct caller caller_of(uid_t uid, size_t call_bytes) {
+        return (struct caller){.uid = uid, .granted = uid == 0, .call_bytes = call_bytes};
 }
 
 static int on_uid(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
@@ -179,13 +201,13 @@ static int on_uid(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error
                 return 1;
         }
         remember(question->callers, sd_bus_message_get_sender(question->message), uid);
-        question->caller = caller_of(uid);
+        question->caller = caller_of(uid, question->caller.call_bytes);
         return conclude(question);
 }
 
-static int ask_bus(struct callers *callers, sd_bus_message *message, caller_handler handler, void *userdata,
-                   sd_bus_error *ret_error) {
-        const struct caller nobody = {.uid = UNKNOWN_UID};
+static int ask_bus(struct callers *callers, sd_bus_message *message, size_t call_bytes,
+                   caller_handler handler, void *userdata, sd_bus_error *ret_error) {
+        const struct caller nobody = {.uid = UNKNOWN_UID, .call_bytes = call_bytes};
         struct question *question;
         int r;
 
@@ -203,21 +225,27 @@ static int ask_bus(struct callers *callers, sd_bus_message *message, caller_hand
         return 1;
 }
 
-int callers_ask(struct callers *callers, sd_bus_message *message, caller_handler handler, void *userdata,
-                sd_bus_error *ret_error) {
-        const char *sender = sd_bus_message_get_sender(message);
+int callers_ask(struct callers *callers, sd_bus_message *call, size_t max_bytes, caller_handler handler,
+                void *userdata, sd_bus_error *ret_error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+        const char *sender = sd_bus_message_get_sender(call);
         const struct known *known;
         struct caller caller;
+        size_t bytes;
+        int r;
 
+        r = call_copy(call, max_bytes, ret_error, &message, &bytes);
+        if (r < 0)
+                return r;
         if (!sender) { /* no bus between us: whoever holds the other end was given it */
-                caller = caller_of(callers->peer_uid);
+                caller = caller_of(callers->peer_uid, bytes);
                 caller.granted |= callers->peer_uid == geteuid();
                 return handler(message, &caller, userdata, ret_error);
         }
         known = find_known(callers, sender);
         if (!known)
-                return ask_bus(callers, message, handler, userdata, ret_error);
-        caller = caller_of(known->uid);
+                return ask_bus(callers, message, bytes, handler, userdata, ret_error);
+        caller = caller_of(known->uid, bytes);
         return handler(message, &caller, userdata, ret_error);
 }
 

@@ -75,11 +75,11 @@ static int authorize_stop(sd_bus_message *call, const struct caller *caller, voi
 int on_start_capture(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
         struct bus *bus = userdata;
 
-        return callers_ask(bus->callers, call, authorize_start, bus, ret_error);
+        return callers_ask(bus->callers, call, CALL_BYTES_FILTER, authorize_start, bus, ret_error);
 }
 
 int on_stop_capture(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
         struct bus *bus = userdata;
 
-        return callers_ask(bus->callers, call, authorize_stop, bus, ret_error);
+        return callers_ask(bus->callers, call, CALL_BYTES, authorize_stop, bus, ret_error);
 }

@@ -170,5 +170,5 @@ static int authorize_list(sd_bus_message *call, const struct caller *caller, voi
 int on_list_flows(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
         struct bus *bus = userdata;
 
-        return callers_ask(bus->callers, call, authorize_list, bus, ret_error);
+        return callers_ask(bus->callers, call, CALL_BYTES, authorize_list, bus, ret_error);
 }

@@ -214,7 +214,7 @@ static int authorize_process_rank(sd_bus_message *call, const struct caller *cal
 int on_get_process_rank(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
         struct bus *bus = userdata;
 
-        return callers_ask(bus->callers, call, authorize_process_rank, bus, ret_error);
+        return callers_ask(bus->callers, call, CALL_BYTES, authorize_process_rank, bus, ret_error);
 }
 
 static int authorize_rank(sd_bus_message *call, const struct caller *caller, void *userdata,
@@ -228,7 +228,7 @@ static int authorize_rank(sd_bus_message *call, const struct caller *caller, voi
 int on_get_rank(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
         struct bus *bus = userdata;
 
-        return callers_ask(bus->callers, call, authorize_rank, bus, ret_error);
+        return callers_ask(bus->callers, call, CALL_BYTES, authorize_rank, bus, ret_error);
 }
 
 static int reply_process(sd_bus_message *call, const struct caller *caller, void *userdata,
@@ -279,5 +279,5 @@ static int authorize_process(sd_bus_message *call, const struct caller *caller, 
 int on_get_process(sd_bus_message *call, void *userdata, sd_bus_error *ret_error) {
         struct bus *bus = userdata;
 
-        return callers_ask(bus->callers, call, authorize_process, bus, ret_error);
+        return callers_ask(bus->callers, call, CALL_BYTES, authorize_process, bus, ret_error);
 }
