@@ -2,15 +2,26 @@
 #include "bus/bus.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "bus/bus_internal.h"
 #include "dbus/org.netflowd1.h"
+#include "util/clock.h"
 
 /* A peer that does not read gets no more signals once this many messages wait for it, and is given up for
  * lost at several times that: answers to its calls pile up too. A bus holds to its own limits. */
 #define QUEUE_SIGNALS_MAX 64u
 #define QUEUE_MAX         1024u
+
+/* dbus-daemon reads nothing more from us while as much as max_incoming_bytes of what we said waits for others
+ * to read it, which one client that never reads can bring about: dbus-daemon(1). */
+#define STUCK_USEC (5 * USEC_PER_SEC)
+
+/* What is still queued in the end is waited for so long. */
+#define FLUSH_USEC USEC_PER_SEC
 
 static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         struct bus *bus = userdata;
@@ -21,17 +32,26 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
         return 0;
 }
 
+static uint64_t count_queued(const struct bus *bus) {
+        uint64_t queued;
+
+        return sd_bus_get_n_queued_write(bus->connection, &queued) < 0 ? 0 : queued;
+}
+
 /* Runs before each call is handled: one that would add to a queue that nobody reads ends the connection
- * instead. */
+ * instead. Returns 1 where no call is handled any more. */
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         struct bus *bus = userdata;
-        uint64_t queued = 0;
 
         (void) message;
         (void) ret_error;
-        if (sd_bus_get_n_queued_write(bus->connection, &queued) >= 0 && queued > QUEUE_MAX)
-                sd_bus_close(bus->connection);
-        return 0;
+        if (bus->closing)
+                return 1;
+        if (count_queued(bus) <= QUEUE_MAX)
+                return 0;
+        sd_bus_close(bus->connection); /* which tells nobody */
+        bus->config.disconnected(bus->config.userdata);
+        return 1;
 }
 
 static int bus_serve(struct bus *bus, sd_event *event) {
@@ -79,6 +99,22 @@ static int bus_new(const struct bus_config *config, uid_t peer_uid, struct bus *
         return 0;
 }
 
+/* sd_bus_flush() waits for as long as the other end does not read. */
+static void flush(struct bus *bus) {
+        uint64_t end = clock_usec(CLOCK_MONOTONIC) + FLUSH_USEC, now;
+
+        bus->closing = true;
+        while (bus_is_connected(bus) && count_queued(bus) > 0 && (now = clock_usec(CLOCK_MONOTONIC)) < end) {
+                struct pollfd writable = {.fd = sd_bus_get_fd(bus->connection), .events = POLLOUT};
+                int r = sd_bus_process(bus->connection, NULL);
+
+                if (r < 0)
+                        return;
+                if (r == 0)
+                        (void) poll(&writable, 1, (int) ((end - now) / USEC_PER_MSEC));
+        }
+}
+
 void bus_free(struct bus *bus) {
         if (!bus)
                 return;
@@ -87,7 +123,8 @@ void bus_free(struct bus *bus) {
         answers_free(bus->answers);
         if (bus->connection) {
                 (void) sd_bus_detach_event(bus->connection);
-                sd_bus_flush_close_unref(bus->connection);
+                flush(bus);
+                sd_bus_close_unref(bus->connection);
         }
         users_free(bus->users);
         signals_free(bus->signals);
@@ -101,6 +138,8 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *ret_erro
         int r = 0;
 
         (void) ret_error;
+        if (bus->closing)
+                return 1;
         if (sd_bus_message_is_method_error(reply, NULL))
                 r = -sd_bus_message_get_errno(reply);
         else if (sd_bus_message_read(reply, "u", &result) < 0)
@@ -124,7 +163,10 @@ int bus_new_system(sd_event *event, const struct bus_config *config, struct bus 
         r = bus_serve(bus, event);
         if (r < 0)
                 return r;
-        r = sd_bus_request_name_async(bus->connection, NULL, NETFLOWD_BUS_NAME, 0, on_name, bus);
+        r = sd_bus_request_name_async(bus->connection, NULL, NETFLOWD_BUS_NAME,
+                                      SD_BUS_NAME_ALLOW_REPLACEMENT |
+                                              (config->replace ? SD_BUS_NAME_REPLACE_EXISTING : 0),
+                                      on_name, bus);
         if (r < 0)
                 return r;
 
@@ -178,12 +220,24 @@ bool bus_is_connected(const struct bus *bus) {
         return sd_bus_is_open(bus->connection) > 0;
 }
 
-void bus_send_signals(struct bus *bus) {
-        uint64_t queued = 0;
+bool bus_is_stuck(struct bus *bus) {
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
+        int unread;
 
-        if (!bus_is_connected(bus))
-                return;
-        if (sd_bus_get_n_queued_write(bus->connection, &queued) >= 0 && queued > QUEUE_SIGNALS_MAX)
+        if (!bus_is_connected(bus) || ioctl(sd_bus_get_fd(bus->connection), SIOCOUTQ, &unread) < 0)
+                unread = 0; /* unix(7) */
+        if (unread == 0 || unread != bus->unread)
+                bus->read_usec = now;
+        bus->unread = unread;
+        return now - bus->read_usec >= STUCK_USEC;
+}
+
+void bus_drop(struct bus *bus) {
+        sd_bus_close(bus->connection);
+}
+
+void bus_send_signals(struct bus *bus) {
+        if (!bus_is_connected(bus) || count_queued(bus) > QUEUE_SIGNALS_MAX)
                 return;
         /* what fails here fails because the connection does, which its own signal tells of */
         (void) signals_send(bus->signals, bus->connection, bus->config.engine, bus->users);

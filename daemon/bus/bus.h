@@ -27,6 +27,8 @@ struct bus_config {
         const struct limits_reader *limits;
         struct store *store;
         uint32_t signal_limit; /* rows of RankChanged, > 0 */
+        bool replace;          /* take the name from whoever has it: a connection of ours that was dropped,
+                                  which a bus that did not read from it does not notice */
 
         /* Called with userdata. Starting returns 0, also where it runs, or a negative errno with *ret_error;
          * stopping does nothing where it does not run. */
@@ -49,11 +51,18 @@ int bus_new_system(sd_event *event, const struct bus_config *config, struct bus 
  * Returns 0 or a negative errno. */
 int bus_new_peer(sd_event *event, const struct bus_config *config, int fd, struct bus **ret_bus);
 
-/* Closes the connection; what is queued for it is sent as far as that does not wait. */
+/* Closes the connection; what is queued for it is sent as far as the other end reads that within a second. */
 void bus_free(struct bus *bus);
 DEFINE_CLEANUP(struct bus *, bus_free)
 
 bool bus_is_connected(const struct bus *bus);
+
+/* Whether the other end has read nothing for seconds although there is something to read. To be asked about once a
+ * second. */
+bool bus_is_stuck(struct bus *bus);
+
+/* Ends the connection at once, with what is queued for it. */
+void bus_drop(struct bus *bus);
 
 /* Sends the signals of this interval, where there is something to tell. */
 void bus_send_signals(struct bus *bus);

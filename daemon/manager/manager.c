@@ -40,6 +40,7 @@ struct manager {
         sd_event_source *tick_timer;
         bool ready;   /* has been on the bus */
         uint64_t signals_usec; /* when they were sent last, CLOCK_MONOTONIC */
+        bool bus_was_stuck; /* and has not been there again since */
         bool name_refused; /* there again, but without our name: the connection is of no use */
         struct report report;
 };
@@ -140,6 +141,7 @@ static void set_ready(struct manager *manager) {
 static void on_connected(int r, void *userdata) {
         struct manager *manager = userdata;
 
+        manager->bus_was_stuck &= r < 0;
         if (r >= 0 && manager->ready)
                 log_write(LOG_NOTICE, "connected to the bus again");
         else if (r >= 0)
@@ -157,6 +159,7 @@ static int connect_bus(struct manager *manager) {
                 .limits = manager->limits,
                 .store = manager->store,
                 .signal_limit = manager->config->config->signal_limit,
+                .replace = manager->bus_was_stuck,
                 .start_capture = start_capture,
                 .stop_capture = stop_capture,
                 .connected = on_connected,
@@ -169,8 +172,22 @@ static int connect_bus(struct manager *manager) {
         return bus_new_system(manager->event, &config, &manager->bus);
 }
 
+/* A peer may read when it likes: there is no other way to it. */
+static bool is_served(struct manager *manager) {
+        if (manager->config->bus_fd >= 0)
+                return true;
+        if (!manager->bus || !bus_is_connected(manager->bus) || manager->name_refused)
+                return false;
+        if (!bus_is_stuck(manager->bus))
+                return true;
+        log_write(LOG_WARNING, "the bus reads nothing from us any more; connecting again");
+        bus_drop(manager->bus);
+        manager->bus_was_stuck = true;
+        return false;
+}
+
 static void reconnect(struct manager *manager) {
-        if (manager->bus && bus_is_connected(manager->bus) && !manager->name_refused)
+        if (is_served(manager))
                 return;
         bus_free(TAKE_PTR(manager->bus));
         manager->name_refused = false;
