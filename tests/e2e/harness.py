@@ -27,7 +27,7 @@ BUS_CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>custom</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/>
-<allow send_type="signal"/><allow receive_sender="*"/></policy></busconfig>"""
+<allow send_type="signal"/><allow receive_sender="*"/></policy>{limits}</busconfig>"""
 
 
 def sh(command, **options):
@@ -141,12 +141,13 @@ def attach(host, device, address, neighbour, mac):
 
 
 class Bus:
-    """A dbus-daemon at an address that outlives it."""
+    """A dbus-daemon at an address that outlives it, with other limits than its own where some are given."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, limits):
         path = f"{directory}/bus"
         self.configuration, self.address, self.process = f"{directory}/conf", f"unix:path={path}", None
-        pathlib.Path(self.configuration).write_text(BUS_CONFIGURATION.format(path=path), encoding="utf-8")
+        pathlib.Path(self.configuration).write_text(BUS_CONFIGURATION.format(path=path, limits="".join(
+            f'<limit name="{name}">{value}</limit>' for name, value in limits.items())), encoding="utf-8")
 
     def start(self):
         self.process = subprocess.Popen(["dbus-daemon", f"--config-file={self.configuration}", "--nofork",
@@ -160,10 +161,10 @@ class Bus:
 
 
 @contextlib.contextmanager
-def private_bus():
+def private_bus(limits=None):
     with tempfile.TemporaryDirectory(prefix="netflowd-") as directory:
         os.chmod(directory, 0o755)
-        bus = Bus(directory)
+        bus = Bus(directory, limits or {})
         bus.start()
         try:
             yield bus
@@ -247,14 +248,14 @@ def assert_balanced(daemon, ledger):
 
 
 @contextlib.contextmanager
-def daemon_on(host, build, *options, config="/dev/null"):
+def daemon_on(host, build, *options, config="/dev/null", limits=None):
     """A netflowd on that host, with a bus of its own, ready to be asked. What this machine has in /etc is nothing to
     it: its configuration is that file. Packets are what it counts, and it finds their owners itself, where that file or
     an option do not say anything else."""
     backend = ["--backend", "pcap"] if config == "/dev/null" else []
     if config == "/dev/null" and "--owners" not in options:
         backend += ["--owners", "procfs"]
-    with private_bus() as bus:
+    with private_bus(limits) as bus:
         process = subprocess.Popen(host.command([f"{build}/netflowd", "--config", config, *backend, *options]),
                                    text=True, stderr=subprocess.PIPE,
                                    env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
@@ -380,9 +381,10 @@ def tunnels(a, b):
 
 
 @contextlib.contextmanager
-def busy(build, *options):
-    """A daemon beside a process that has moved 20 datagrams over loopback to another one; both first are given."""
-    with hosts(1) as (a,), daemon_on(a, build, *options) as daemon, traffic(a) as client, traffic(a) as server:
+def busy(build, *options, limits=None):
+    """A daemon, on a bus with these limits, beside a process that has moved 20 datagrams over loopback to another one; both first are given."""
+    with hosts(1) as (a,), daemon_on(a, build, *options, limits=limits) as daemon, traffic(a) as client, \
+            traffic(a) as server:
         server.tell("udp", "s", "127.0.0.1", 7000)
         client.tell("udp", "c", "127.0.0.1", 0)
         move(client)

@@ -3,40 +3,15 @@
 many times at once. D-Bus specification, "Message Protocol"."""
 
 import os
+import pathlib
 import socket
-import struct
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+from raw_bus import ERROR, METHOD_RETURN, call, read_message
 
 BUS = "/run/dbus/system_bus_socket"
-METHOD_RETURN, ERROR = 2, 3  # types of messages
 ANSWER_SECONDS = 120
-
-
-def padded(data, to):
-    return data + bytes(-len(data) % to)
-
-
-def field(code, kind, text):
-    """One (yv) of the array of header fields: an object path or string has 32 bits of length, a signature 8."""
-    length = struct.pack("<B" if kind == "g" else "<I", len(text))
-    return struct.pack("<BB2s", code, 1, kind.encode() + b"\0") + length + text.encode() + b"\0"
-
-
-def call(serial, name, path, interface, member, signature="", body=b""):
-    fields = b""
-    for code, kind, text in ((1, "o", path), (2, "s", interface), (3, "s", member), (6, "s", name),
-                             (8, "g", signature)):
-        fields = padded(fields, 8) + field(code, kind, text)
-    header = struct.pack("<cBBBIII", b"l", 1, 0, 1, len(body), serial, len(fields))
-    return padded(header + fields, 8) + body
-
-
-def read_message(stream):
-    """Its type and how long it was."""
-    header = stream.read(16)
-    body_length, _, fields_length = struct.unpack("<III", header[4:])
-    rest = fields_length + -fields_length % 8 + body_length
-    assert len(stream.read(rest)) == rest
-    return header[1], 16 + rest
 
 
 def ask(number, name, path, interface, member, signature, body):
