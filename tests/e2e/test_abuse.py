@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Callers that mean no good. Whatever comes over the bus, other callers are served, and neither memory nor descriptors
+"""Callers and traffic that mean no good. Whatever comes over the bus, other callers are served, and neither memory nor descriptors
 nor processor time go to who asks for too much.
 
-NETFLOWD_TEST_CONNECTIONS and NETFLOWD_TEST_CALLS are how many of these there are."""
+NETFLOWD_TEST_CONNECTIONS, _CALLS, _FLOOD and _FORKS are how many connections, calls, packets and processes there are."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -13,12 +14,16 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 
 import raw_bus
-from harness import (DEADLINE, INTERFACE, NAME, OBJECT, assert_balanced, busy, hosts, main, move, read_until, until)
+from harness import (DEADLINE, INTERFACE, NAME, OBJECT, assert_balanced, busy, choice, daemon_on, daemon_with_bpf, devices,
+                     hosts, main, move, read_until, sh, streamed, total, traffic, until, until_state)
 
 CONNECTIONS = int(os.environ.get("NETFLOWD_TEST_CONNECTIONS", "250"))
 CALLS = int(os.environ.get("NETFLOWD_TEST_CALLS", "20000"))
+FLOOD = int(os.environ.get("NETFLOWD_TEST_FLOOD", "30000"))
+FORKS = int(os.environ.get("NETFLOWD_TEST_FORKS", "1000"))
 NOBODY = 65534
 MANAGER = (NAME, OBJECT, INTERFACE)
 EVERYTHING = {"signature": "uu", "body": struct.pack("<II", 0, 300)}  # for GetProcessRank
@@ -318,5 +323,126 @@ def test_peer_that_never_reads(build):
             served.end()
 
 
+SYN_FLOOD = """
+import random, socket, struct, sys
+out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+for n in range(int(sys.argv[1])):
+    source = struct.pack(">I", 0xc6120000 | random.getrandbits(17))  # 198.18.0.0/15: RFC 2544
+    out.sendto(struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, 64, 6, 0, source, bytes([10, 9, 0, 1])) +
+               struct.pack(">HHIIBBHHH", random.getrandbits(16), random.getrandbits(16), 1, 0, 0x50, 2, 64, 0, 0),
+               ("10.9.0.1", 0))
+"""
+
+
+def packets(host, device):
+    stats = json.loads(sh(["ip", "-n", host.name, "-s", "-j", "link", "show", device]))[0]["stats64"]
+    return stats["rx"]["packets"] + stats["tx"]["packets"]
+
+
+def counted(daemon, host, size):
+    """All that v0 moved, in packets of that size from now on, was read or dropped; gives how many were dropped."""
+    status = until(lambda: (now := daemon.status())["PacketsReceived"] + now["PacketsDropped"] >= packets(host, "v0") and now,
+                   "all packets read or dropped")
+    ledger = daemon.settled()
+    assert status["PacketsReceived"] + status["PacketsDropped"] == packets(host, "v0"), status
+    assert ledger["seen"] + size * status["PacketsDropped"] == total(host.counters("v0")), (ledger, status)
+    assert_balanced(daemon, ledger)
+    return status["PacketsDropped"]
+
+
+def assert_ledger_balances(ledger):
+    """Where others move bytes at the same time."""
+    assert ledger["seen"] == ledger["attributed"] + sum(value for key, value in ledger.items()
+                                                        if key.startswith("unattributed-")), ledger
+
+
+def test_syn_flood(build):
+    """Connections that are none, each of an address and to a port of its own: all are counted, as nobody's, and what is
+    known of them is bounded; of who does have a socket, no byte is lost."""
+    with hosts() as (a, b), daemon_on(a, build, "--log-level", "err") as daemon, daemon_with_bpf(build) as bpf, traffic(b) as server, \
+            traffic(a) as client:
+        server.tell("udp", "s", "0.0.0.0", 7000)
+        client.tell("udp", "c", "0.0.0.0", 0)
+        client.tell("send", "c", "10.9.0.2", 7000, 20, 12)  # 40 bytes, as all
+        before = [anonymous(one) for one in (daemon, bpf)]
+        b.sh(f"{sys.executable} - {FLOOD}", input=SYN_FLOOD)
+        client.tell("send", "c", "10.9.0.2", 7000, 20, 12)
+        dropped = counted(daemon, a, 40)
+        assert dropped > 0 or daemon.row(client.pid)["total"]["out"] == 40 * 40
+        until(lambda: bpf.row(client.pid)["total"]["out"] == 40 * 40, "all bytes")
+        assert_ledger_balances(bpf.ledger())
+        grown = [anonymous(one) - then for one, then in zip((daemon, bpf), before)]
+        assert sanitized(build) or grown[0] <= min(FLOOD, 65536) * 400 + MB and grown[1] <= MB, grown
+        return f"{FLOOD} packets, {dropped} dropped; grown by {grown[0] // 1024} and {grown[1] // 1024} kB"
+
+
+def test_one_shots(build):
+    """A process a packet, as fast as they can be made."""
+    with hosts() as (a, b), daemon_on(a, build, "--log-level", "err") as daemon, daemon_with_bpf(build) as bpf:
+        b.sh("nft 'table ip quiet4 { chain in { type filter hook prerouting priority raw; udp dport 9 drop; }; }'")
+        before = [anonymous(one) for one in (daemon, bpf)]
+        with a.start([f"{build}/tests/tools/flood", "processes", "10.9.0.2", str(FORKS), "0"]) as storm:
+            assert storm.wait(DEADLINE) == 0
+        counted(daemon, a, 100)
+        assert_ledger_balances(bpf.ledger())
+
+        def found(one):
+            return sum(row.get("processes", 1) for row in one.rank() if row.get("name") == "flood")
+
+        until(lambda: found(bpf) >= FORKS, f"{FORKS} processes")
+        grown = [anonymous(one) - then for one, then in zip((daemon, bpf), before)]
+        assert sanitized(build) or max(grown) <= 3000 * FORKS + MB, grown
+        return f"{FORKS} processes, {found(daemon)} of them found by pcap; grown by {grown[0] // 1024} and {grown[1] // 1024} kB"
+
+
+def test_suspend(build):
+    """The daemon stands still for more packets than there is room for: what was not kept, the kernel says."""
+    with hosts() as (a, b), daemon_on(a, build, "--log-level", "err") as daemon:
+        a.sh("nft 'table ip quiet4 { chain in { type filter hook prerouting priority raw; ip saddr 198.18.0.0/15 drop; }; }'")
+        daemon.process.send_signal(signal.SIGSTOP)
+        try:
+            with b.start([f"{build}/tests/tools/flood", "random", "10.9.0.1", "150000", "0"], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE) as flood:
+                assert flood.stdout.readline()
+        finally:
+            daemon.process.send_signal(signal.SIGCONT)
+        dropped = counted(daemon, a, 100)
+        assert dropped > 0
+        return f"{dropped} of 150000 dropped"
+
+
+def netlink_drops(daemon):
+    """Messages of all its sockets that there was no room for; rtnetlink is protocol 0."""
+    own = {os.readlink(path) for path in pathlib.Path(f"/proc/{daemon.process.pid}/fd").iterdir()}
+    table = pathlib.Path(f"/proc/{daemon.process.pid}/net/netlink").read_text(encoding="ascii").splitlines()[1:]
+    return sum(int(line.split()[8]) for line in table if line.split()[1] == "0" and f"socket:[{line.split()[-1]}]" in own)
+
+
+def test_changes_not_told(build):
+    """More links and addresses come and go while the daemon stands still than the kernel tells of (ENOBUFS); what is
+    there in the end is what counts."""
+    for options in ([], choice("v*", "d*")):
+        with hosts() as (a, b), daemon_on(a, build, *options) as daemon:
+            daemon.settled()
+            daemon.process.send_signal(signal.SIGSTOP)
+            lines = ["addr add 10.9.0.77/24 dev v0"]
+            lines += [f"addr add 10.7.{n // 200}.{n % 200 + 1}/32 dev v0" for n in range(400)]
+            lines += ["addr del 10.9.0.77/24 dev v0", "addr add 10.9.0.78/24 dev v0",
+                      "link add d0 type ifb", "link del d0", "link add d1 up type ifb"]
+            a.sh("ip -batch -", input="\n".join(lines) + "\n")
+            b.sh("ip neigh replace 10.9.0.78 lladdr 02:00:00:00:00:01 nud permanent dev v0")
+            drops = netlink_drops(daemon)
+            daemon.process.send_signal(signal.SIGCONT)
+            assert drops > 0
+            if options:
+                until_state(daemon, "d1", "covered")  # an ifb shows what others have
+                assert "d0" not in devices(daemon)
+            with streamed(b, a, "10.9.0.78"):
+                ledger, moved = daemon.settled(), a.counters("v0")
+                assert ledger["seen"] == ledger["attributed"] == total(moved), (ledger, moved)
+            assert_balanced(daemon, daemon.ledger())
+
+
 main([test_many_connections, test_never_read, test_stuck_bus, test_huge_calls, test_waiting_calls, test_callers_vanish,
-      test_bus_lost_in_flight, test_malformed, test_peer_that_never_reads])
+      test_bus_lost_in_flight, test_malformed, test_peer_that_never_reads, test_syn_flood, test_one_shots, test_suspend,
+      test_changes_not_told])

@@ -307,19 +307,21 @@ def held(daemon, directory):
 
 
 def test_store_pcap_bad(build):
-    """A path that cannot be written to is an error in the log, and no reason not to count."""
-    with hosts(1) as (a,), private_bus() as bus:
-        process = subprocess.Popen(a.command([f"{build}/netflowd", "--config", "/dev/null", "--backend", "pcap",
-                                              "--store-pcap", "/nonexistent/x"]), text=True, stderr=subprocess.PIPE,
-                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
-        try:
-            assert "/nonexistent/x is not written" in process.stderr.readline()
-            daemon = Daemon(build, bus, process)
-            until(lambda: has_owner(daemon), "a daemon on its bus")
-            assert daemon.status()["Capturing"] is True
-        finally:
-            process.terminate()
-            process.communicate()
+    """A path that cannot be written to is an error in the log, and no reason not to count: where there is no such folder,
+    and where nothing can be written (the daemon has mounts of its own, as all in a namespace that ip(8) enters)."""
+    for path, before in (("/nonexistent/x", "true"), ("/mnt/x", "mount -t tmpfs -o ro none /mnt")):
+        with hosts(1) as (a,), private_bus() as bus:
+            process = subprocess.Popen(a.command(["sh", "-ec", f"{before}; exec \"$@\"", "sh", f"{build}/netflowd", "--config",
+                                                  "/dev/null", "--backend", "pcap", "--store-pcap", path]), text=True,
+                                       stderr=subprocess.PIPE, env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
+            try:
+                assert f"{path} is not written" in process.stderr.readline()
+                daemon = Daemon(build, bus, process)
+                until(lambda daemon=daemon: has_owner(daemon), "a daemon on its bus")
+                assert daemon.status()["Capturing"] is True
+            finally:
+                process.terminate()
+                process.communicate()
 
 
 def test_not_allowed(build):
