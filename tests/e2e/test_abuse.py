@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Callers and traffic that mean no good. Whatever comes over the bus, other callers are served, and neither memory nor descriptors
-nor processor time go to who asks for too much.
+"""Callers and traffic that mean no good. Whatever comes over the bus, other callers are served, and neither memory nor
+descriptors nor processor time go to who asks for too much.
 
 NETFLOWD_TEST_CONNECTIONS, _CALLS, _FLOOD and _FORKS are how many connections, calls, packets and processes there are."""
 
@@ -96,19 +96,26 @@ def test_many_connections(build):
         return f"{CONNECTIONS} connections; ticks: {own}, the bus {bus}"
 
 
+def served(daemon):
+    return daemon.ctl("rank", check=False, stderr=subprocess.DEVNULL).returncode == 0
+
+
 def test_never_read(build):
-    """Many calls of one client, one after the other, of which it reads no answer."""
-    with busy(build, limits={"max_replies_per_connection": 2 * CALLS}) as (daemon, _), within(daemon) as look, \
-            raw_bus.Connection(daemon.address, NOBODY) as abuser:
-        begin = ticks(daemon.process.pid)
+    """Many calls of one client, one after the other, of which it reads no answer. With very many, the bus is full of
+    answers once (see below), and who asks just then has to ask again."""
+    with busy(build, "--log-level", "err", limits={"max_replies_per_connection": 2 * CALLS}) as (daemon, _), \
+            within(daemon) as look, raw_bus.Connection(daemon.address, NOBODY) as abuser:
+        begin, unserved = ticks(daemon.process.pid), 0
         for n in range(CALLS):
             abuser.send(*MANAGER, "GetProcessRank", **EVERYTHING)
             if n % (CALLS // 10) == 0:
-                assert len(daemon.rank()) == 2
+                unserved += not served(daemon)
                 look()
-        assert len(daemon.rank()) == 2
+        until(lambda: served(daemon), "an answer")
+        assert unserved <= (1 if CALLS > 100000 else 0), unserved
         assert_balanced(daemon, daemon.settled())
-        return f"{CALLS} calls; {ticks(daemon.process.pid) - begin} ticks, {anonymous(daemon) // 1024} kB"
+        return (f"{CALLS} calls; {ticks(daemon.process.pid) - begin} ticks, {anonymous(daemon) // 1024} kB, {unserved} of 10 "
+                "others not served")
 
 
 def test_stuck_bus(build):
@@ -122,7 +129,7 @@ def test_stuck_bus(build):
             for _ in range(5000):
                 abuser.send(*MANAGER, "GetProcessRank", **EVERYTHING)
         assert "the bus reads nothing from us any more" in read_until(daemon.process.stderr, "")
-        until(lambda: daemon.ctl("rank", check=False, stderr=subprocess.DEVNULL).returncode == 0, "an answer")
+        until(lambda: served(daemon), "an answer")
         assert daemon.row(client.pid)["total"]["out"] == 20 * 1028
 
 
@@ -226,7 +233,7 @@ def test_bus_lost_in_flight(build):
                     waiting.send(*MANAGER, "StopCapture", flags=raw_bus.INTERACTIVE)
                 assert len(daemon.rank()) == 2
                 daemon.restart_bus()
-            until(lambda: daemon.ctl("rank", check=False, stderr=subprocess.DEVNULL).returncode == 0, "an answer")
+            until(lambda: served(daemon), "an answer")
             assert daemon.row(client.pid)["total"]["out"] == 20 * 1028
             assert "lost the connection to the bus" in daemon.process.stderr.readline()
 
