@@ -38,6 +38,18 @@ static uint64_t count_queued(const struct bus *bus) {
         return sd_bus_get_n_queued_write(bus->connection, &queued) < 0 ? 0 : queued;
 }
 
+/* What we have sent and the bus has not read, unix(7) SIOCOUTQ: less of it than the last time means that it reads.
+ * Looked at as calls come in, too: who waits for an answer calls again when the bus has read it. */
+static void note_unread(struct bus *bus) {
+        int unread;
+
+        if (!bus_is_connected(bus) || ioctl(sd_bus_get_fd(bus->connection), SIOCOUTQ, &unread) < 0)
+                unread = 0;
+        if (unread == 0 || unread < bus->unread)
+                bus->read_usec = clock_usec(CLOCK_MONOTONIC);
+        bus->unread = unread;
+}
+
 /* Runs before each call is handled: one that would add to a queue that nobody reads ends the connection
  * instead. Returns 1 where no call is handled any more. */
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
@@ -47,6 +59,7 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *ret
         (void) ret_error;
         if (bus->closing)
                 return 1;
+        note_unread(bus);
         if (count_queued(bus) <= QUEUE_MAX)
                 return 0;
         sd_bus_close(bus->connection); /* which tells nobody */
@@ -221,15 +234,8 @@ bool bus_is_connected(const struct bus *bus) {
 }
 
 bool bus_is_stuck(struct bus *bus) {
-        uint64_t now = clock_usec(CLOCK_MONOTONIC);
-        int unread;
-
-        if (!bus_is_connected(bus) || ioctl(sd_bus_get_fd(bus->connection), SIOCOUTQ, &unread) < 0)
-                unread = 0; /* unix(7) */
-        if (unread == 0 || unread != bus->unread)
-                bus->read_usec = now;
-        bus->unread = unread;
-        return now - bus->read_usec >= STUCK_USEC;
+        note_unread(bus);
+        return clock_usec(CLOCK_MONOTONIC) - bus->read_usec >= STUCK_USEC;
 }
 
 void bus_drop(struct bus *bus) {

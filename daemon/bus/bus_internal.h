@@ -18,7 +18,7 @@ struct bus {
         struct recordings *recordings;
         bool closing;       /* what is queued is still sent, and nothing more answered */
         int unread;         /* bytes sent that the other end had not read when that was looked at last, */
-        uint64_t read_usec; /* and when that was another number, CLOCK_MONOTONIC */
+        uint64_t read_usec; /* and when it had read some last, CLOCK_MONOTONIC */
 };
 
 /* vtable.c: its userdata is the struct bus. */

@@ -148,7 +148,7 @@ for n in range(int(sys.argv[2])):
                 caller.stdin.write("\n")
                 caller.stdin.flush()
         assert caller.returncode == 0
-        assert seen[0][0] == seen[1][0], seen
+        assert seen[1][0] <= seen[0][0], seen
         if "sanitize" not in build:
             assert seen[1][1] < seen[0][1] + 2048, seen
         assert_balanced(daemon, daemon.settled())

@@ -306,7 +306,7 @@ def test_full_rows(build):
                                     struct.pack("<II", 0, 300))
             note = memory_note()
         buckets = sum(len(row["ring"]) for row in rank)
-        assert len(rank) > 120 and buckets > 200 * len(rank), (len(rank), buckets)
+        assert len(rank) > 80 and buckets > 200 * len(rank), (len(rank), buckets)
         assert sum(answers) > 12 << 20, answers  # together they would not fit
         assert int(group("memory.peak")) < before + 3 * max(answers), (before, answers)  # there is one at a time
         assert daemon.ledger()["unattributed-overflow"] > 0, daemon.ledger()  # the table of processes was full
