@@ -51,7 +51,8 @@ static void count_loss(struct books *books, int r) {
 /* Bytes that no flow can take are booked to a reason at once. */
 static void enter_unattributed(struct books *books, const struct sample *sample, bool out,
                                enum unattributed reason) {
-        struct dimension_values values = {.ifindex = sample->ifindex, .protocol = sample->key.protocol};
+        struct dimension_values values = {
+                .ifindex = sample->ifindex, .protocol = sample->key.protocol, .loopback = sample->loopback};
 
         if (!sample->keyless)
                 values.remote = sample->key.remote;
@@ -61,25 +62,28 @@ static void enter_unattributed(struct books *books, const struct sample *sample,
         count_loss(books, dimensions_add(books->dimensions, &values, sample, out));
 }
 
-/* Takes what the flow holds out of `pending`, to wherever it belongs. */
-static void settle(struct books *books, struct flow *flow, uint64_t *account, struct traffic *traffic) {
-        const struct dimension_values values = {
-                .ifindex = flow->ifindex, .remote = flow->key.remote, .protocol = flow->key.protocol};
+/* Takes what the flow holds, which is booked to where it belongs, out of `pending`. */
+static void settle(struct books *books, struct flow *flow, uint64_t *account) {
+        const struct dimension_values values = {.ifindex = flow->ifindex,
+                                                .remote = flow->key.remote,
+                                                .protocol = flow->key.protocol,
+                                                .loopback = flow->loopback};
         uint64_t bytes = traffic_bytes(&flow->pending);
 
         books->ledger.unattributed[UNATTRIBUTED_PENDING] -= bytes;
         *account += bytes;
-        count_loss(books, traffic_merge(traffic, &flow->pending));
         count_loss(books, dimensions_merge(books->dimensions, &values, &flow->pending));
         traffic_clear(&flow->pending);
 }
 
 void books_settle_process(struct books *books, struct process *process, struct flow *flow) {
-        settle(books, flow, &books->ledger.attributed, &process->traffic);
+        count_loss(books, split_traffic_merge(&process->traffic, flow->loopback, &flow->pending));
+        settle(books, flow, &books->ledger.attributed);
 }
 
 void books_settle_unattributed(struct books *books, enum unattributed reason, struct flow *flow) {
-        settle(books, flow, &books->ledger.unattributed[reason], &books->unattributed[reason]);
+        count_loss(books, traffic_merge(&books->unattributed[reason], &flow->pending));
+        settle(books, flow, &books->ledger.unattributed[reason]);
 }
 
 /* A SYN on a tuple that was in use: what the flow still holds belongs to the connection before. An owner
@@ -112,6 +116,7 @@ static void enter_flow(struct books *books, const struct sample *sample, const s
         }
         flow->opening = sample->connection_start;
         flow->ifindex = sample->ifindex;
+        flow->loopback = sample->loopback;
         *(out ? &flow->out : &flow->in) += sample->bytes;
         if (flow->since_usec == 0)
                 flow->since_usec = sample->time_usec;
@@ -148,12 +153,13 @@ void books_enter_reason(struct books *books, const struct sample *sample, enum u
 }
 
 void books_enter_process(struct books *books, struct process *process, const struct sample *sample) {
-        const struct dimension_values values = {.ifindex = sample->ifindex, .protocol = sample->key.protocol};
+        const struct dimension_values values = {
+                .ifindex = sample->ifindex, .protocol = sample->key.protocol, .loopback = sample->loopback};
         bool out = sample->direction == DIRECTION_OUT;
 
         books->ledger.seen += sample->bytes;
         books->ledger.attributed += sample->bytes;
-        count_loss(books, traffic_add(&process->traffic, out, sample->time_usec, sample->bytes, sample->packets));
+        count_loss(books, split_traffic_add(&process->traffic, out, sample));
         count_loss(books, dimensions_add(books->dimensions, &values, sample, out));
 }
 

@@ -9,12 +9,12 @@
 
 struct value {
         struct dimension_key key; /* key */
-        struct traffic traffic;
+        struct split_traffic traffic;
 };
 
 struct dimensions {
         struct hash_table *values[DIMENSION_MAX];
-        struct traffic others[DIMENSION_MAX];
+        struct split_traffic others[DIMENSION_MAX];
 };
 
 int dimensions_new(uint32_t max_values, struct dimensions **ret_dimensions) {
@@ -41,15 +41,15 @@ void dimensions_free(struct dimensions *dimensions) {
                 uint32_t cursor = 0;
 
                 while (dimensions->values[i] && (value = hash_table_next(dimensions->values[i], &cursor)))
-                        traffic_done(&value->traffic);
+                        split_traffic_done(&value->traffic);
                 hash_table_free(dimensions->values[i]);
-                traffic_done(&dimensions->others[i]);
+                split_traffic_done(&dimensions->others[i]);
         }
         free(dimensions);
 }
 
-static struct traffic *traffic_of(struct dimensions *dimensions, enum dimension dimension,
-                                  const struct dimension_values *values) {
+static struct split_traffic *traffic_of(struct dimensions *dimensions, enum dimension dimension,
+                                        const struct dimension_values *values) {
         struct hash_table *table = dimensions->values[dimension];
         struct dimension_key key = {};
         struct value *value;
@@ -79,8 +79,7 @@ int dimensions_add(struct dimensions *dimensions, const struct dimension_values 
         int r = 0;
 
         for (enum dimension i = 0; i < DIMENSION_MAX; i++) {
-                int added = traffic_add(traffic_of(dimensions, i, values), out, sample->time_usec, sample->bytes,
-                                        sample->packets);
+                int added = split_traffic_add(traffic_of(dimensions, i, values), out, sample);
 
                 r = MIN(r, added);
         }
@@ -92,7 +91,8 @@ int dimensions_merge(struct dimensions *dimensions, const struct dimension_value
         int r = 0;
 
         for (enum dimension i = 0; i < DIMENSION_MAX; i++) {
-                int merged = traffic_merge(traffic_of(dimensions, i, values), traffic);
+                int merged =
+                        split_traffic_merge(traffic_of(dimensions, i, values), values->loopback, traffic);
 
                 r = MIN(r, merged);
         }
@@ -107,14 +107,14 @@ void dimensions_expire(struct dimensions *dimensions, uint64_t now_usec) {
                 uint32_t cursor = 0;
 
                 while ((value = hash_table_next(dimensions->values[i], &cursor))) {
-                        ring_trim(&value->traffic.ring, first, now + 2);
-                        if (value->traffic.ring.n > 0)
+                        split_traffic_trim(&value->traffic, first, now + 2);
+                        if (value->traffic.all.ring.n > 0)
                                 continue;
                         /* its bytes stay in the sum of all, which is the ledger's */
-                        traffic_done(&value->traffic);
+                        split_traffic_done(&value->traffic);
                         hash_table_remove(dimensions->values[i], value);
                 }
-                ring_trim(&dimensions->others[i].ring, first, now + 2);
+                split_traffic_trim(&dimensions->others[i], first, now + 2);
         }
 }
 
@@ -130,26 +130,31 @@ static int compare_rows(const void *a, const void *b, void *userdata) {
         return memcmp(&x->key, &y->key, sizeof(x->key));
 }
 
-int dimensions_rank(const struct dimensions *dimensions, enum dimension dimension, uint64_t now_usec,
-                    uint32_t recent, enum rank_sort sort, uint32_t limit, struct dimension_row **ret_rows,
-                    size_t *ret_n) {
+int dimensions_rank(const struct dimensions *dimensions, enum dimension dimension,
+                    const struct rank_query *query, struct dimension_row **ret_rows, size_t *ret_n) {
         const struct hash_table *values = dimensions->values[dimension];
-        const struct traffic *others = &dimensions->others[dimension];
+        const struct traffic *others =
+                split_traffic_part(&dimensions->others[dimension], query->without_loopback);
         struct dimension_row *rows = calloc((size_t) hash_table_size(values) + 1, sizeof(*rows));
+        enum rank_sort sort = query->sort;
         struct value *value;
         uint32_t cursor = 0;
         size_t n = 0;
 
         if (!rows)
                 return -ENOMEM;
-        while ((value = hash_table_next(values, &cursor)))
-                rows[n++] = (struct dimension_row){.key = value->key, .traffic = &value->traffic};
+        while ((value = hash_table_next(values, &cursor))) {
+                const struct traffic *traffic = split_traffic_part(&value->traffic, query->without_loopback);
+
+                if (traffic->ring.n > 0 || !query->without_loopback)
+                        rows[n++] = (struct dimension_row){.key = value->key, .traffic = traffic};
+        }
         if (others->ring.n > 0)
                 rows[n++] = (struct dimension_row){.others = true, .traffic = others};
         for (size_t i = 0; i < n; i++)
-                traffic_window(rows[i].traffic, now_usec, recent, &rows[i].window);
+                traffic_window(rows[i].traffic, query->now_usec, query->recent, &rows[i].window);
         qsort_r(rows, n, sizeof(*rows), compare_rows, &sort);
         *ret_rows = rows;
-        *ret_n = limit > 0 ? MIN(n, (size_t) limit) : n;
+        *ret_n = query->limit > 0 ? MIN(n, (size_t) query->limit) : n;
         return 0;
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "account/rank.h"
-#include "account/traffic.h"
+#include "account/split_traffic.h"
 #include "model/sample.h"
 #include "util/macros.h"
 
@@ -44,6 +44,7 @@ struct dimension_values {
         uint32_t ifindex;
         struct in6_addr remote;
         uint8_t protocol;
+        bool loopback; /* it went over loopback */
 };
 
 /* Books a sample in one direction, or all of some traffic, under these values. Return as traffic_add(). */
@@ -55,8 +56,7 @@ int dimensions_merge(struct dimensions *dimensions, const struct dimension_value
 /* Once a second: forgets values that have left the longest window at now_usec. */
 void dimensions_expire(struct dimensions *dimensions, uint64_t now_usec);
 
-/* Window, sort and limit as rank_processes(). The caller frees *ret_rows, which point into the table and are good
- * until it changes. Returns 0 or -ENOMEM. */
-int dimensions_rank(const struct dimensions *dimensions, enum dimension dimension, uint64_t now_usec,
-                    uint32_t recent, enum rank_sort sort, uint32_t limit, struct dimension_row **ret_rows,
-                    size_t *ret_n);
+/* As rank_processes(); without loopback, values of which nothing else is left are no rows. The caller frees
+ * *ret_rows, which point into the table and are good until it changes. Returns 0 or -ENOMEM. */
+int dimensions_rank(const struct dimensions *dimensions, enum dimension dimension,
+                    const struct rank_query *query, struct dimension_row **ret_rows, size_t *ret_n);

@@ -26,7 +26,8 @@ struct flow {
         enum unattributed reason;
 
         struct process *process;  /* FLOW_OWNED, FLOW_FOUND; with FLOW_WAITING the fallback: who listens, or NULL */
-        uint32_t ifindex;         /* of the interface its last packet went over */
+        uint32_t ifindex;         /* of the interface its last packet went over, */
+        bool loopback;            /* and was that a loopback one? */
         uint64_t cookie, inode;   /* of the socket, with FLOW_OWNED and FLOW_FOUND */
         uint64_t wait_until_usec; /* CLOCK_MONOTONIC, with FLOW_WAITING */
         uint64_t gone_usec;       /* CLOCK_MONOTONIC: since when no socket has it, that is waited with; 0: not */

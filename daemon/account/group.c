@@ -6,11 +6,10 @@
 
 /* A process and what it is grouped by. */
 struct group_member {
-        const struct process *process;
+        struct rank_row row;
         const char *text; /* identity as text; NULL: not known */
         char *app;        /* what text is, when it had to be made */
         uid_t uid;        /* identity as a number, with GROUP_BY_USER */
-        struct window window;
 };
 
 /* --- desktop applications ------------------------------------------------------------------------------- */
@@ -79,7 +78,7 @@ int app_from_unit(const char *unit, char **ret_app) {
 /* --- identities ----------------------------------------------------------------------------------------- */
 
 static int identify(struct group_member *member, enum group_by by) {
-        const struct process_info *info = &member->process->info;
+        const struct process_info *info = &member->row.process->info;
         int r;
 
         switch (by) {
@@ -119,8 +118,7 @@ static int compare_members(const void *a, const void *b) {
 
         if (c != 0)
                 return c;
-        return rank_compare(&(struct rank_row){x->process, x->window}, &(struct rank_row){y->process, y->window},
-                            RANK_BY_TOTAL);
+        return rank_compare(&x->row, &y->row, RANK_BY_TOTAL);
 }
 
 static void members_free(struct group_member *members, size_t n) {
@@ -129,7 +127,7 @@ static void members_free(struct group_member *members, size_t n) {
         free(members);
 }
 
-static int collect(const struct process_table *table, enum group_by by, uint64_t now_usec, uint32_t recent,
+static int collect(const struct process_table *table, enum group_by by, const struct rank_query *query,
                    struct group_member **ret_members, size_t *ret_n) {
         struct group_member *members = calloc(MAX(process_table_size(table), 1u), sizeof(*members));
         struct process *process;
@@ -139,8 +137,8 @@ static int collect(const struct process_table *table, enum group_by by, uint64_t
         if (!members)
                 return -ENOMEM;
         while ((process = process_table_next(table, &cursor))) {
-                members[n].process = process;
-                traffic_window(&process->traffic, now_usec, recent, &members[n].window);
+                if (!rank_row_of(process, query, &members[n].row))
+                        continue;
                 if (identify(&members[n++], by) < 0) {
                         members_free(members, n);
                         return -ENOMEM;
@@ -155,12 +153,12 @@ static int collect(const struct process_table *table, enum group_by by, uint64_t
 /* --- groups --------------------------------------------------------------------------------------------- */
 
 static void join_group(struct group *group, const struct group_member *member) {
-        const struct process_info *info = &member->process->info, *first = &group->first->info;
+        const struct process_info *info = &member->row.process->info, *first = &group->first->info;
 
-        group->processes += MAX(member->process->processes, 1u);
+        group->processes += MAX(member->row.processes, 1u);
         group->one_user &= info->uid_known && first->uid_known && info->uid == first->uid;
-        group->window.in += member->window.in;
-        group->window.out += member->window.out;
+        group->window.in += member->row.window.in;
+        group->window.out += member->row.window.out;
 }
 
 /* Members are sorted: those of a group stand side by side. Returns how many groups they are. */
@@ -171,7 +169,7 @@ static size_t make_groups(const struct groups *all, uint32_t recent) {
                 const struct group_member *first = &all->members[i];
                 struct group *group = &all->groups[n++];
 
-                *group = (struct group){.first = first->process,
+                *group = (struct group){.first = first->row.process,
                                         .app = first->app,
                                         .known = first->text,
                                         .one_user = true,
@@ -189,15 +187,17 @@ static int compare_groups(const void *a, const void *b, void *userdata) {
         const struct group *x = a, *y = b;
         const enum rank_sort *sort = userdata;
 
-        return rank_compare(&(struct rank_row){x->first, x->window}, &(struct rank_row){y->first, y->window}, *sort);
+        return rank_compare(&(struct rank_row){.process = x->first, .window = x->window},
+                            &(struct rank_row){.process = y->first, .window = y->window}, *sort);
 }
 
-int group_processes(const struct process_table *table, enum group_by by, uint64_t now_usec, uint32_t recent,
-                    enum rank_sort sort, uint32_t limit, struct groups *ret_groups) {
+int group_processes(const struct process_table *table, enum group_by by, const struct rank_query *query,
+                    struct groups *ret_groups) {
+        enum rank_sort sort = query->sort;
         struct groups all = {};
         int r;
 
-        r = collect(table, by, now_usec, recent, &all.members, &all.n_members);
+        r = collect(table, by, query, &all.members, &all.n_members);
         if (r < 0)
                 return r;
         all.groups = calloc(MAX(all.n_members, (size_t) 1), sizeof(*all.groups));
@@ -205,10 +205,10 @@ int group_processes(const struct process_table *table, enum group_by by, uint64_
                 groups_done(&all);
                 return -ENOMEM;
         }
-        all.n = make_groups(&all, recent);
+        all.n = make_groups(&all, query->recent);
         qsort_r(all.groups, all.n, sizeof(*all.groups), compare_groups, &sort);
-        if (limit > 0)
-                all.n = MIN(all.n, (size_t) limit);
+        if (query->limit > 0)
+                all.n = MIN(all.n, (size_t) query->limit);
         *ret_groups = all;
         return 0;
 }
@@ -223,7 +223,7 @@ int group_traffic(const struct group *group, struct traffic *ret_traffic) {
         struct traffic traffic = {};
 
         for (size_t i = 0; i < group->n_members; i++)
-                if (traffic_merge(&traffic, &group->members[i].process->traffic) < 0) {
+                if (traffic_merge(&traffic, group->members[i].row.traffic) < 0) {
                         traffic_done(&traffic);
                         return -ENOMEM;
                 }

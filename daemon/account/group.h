@@ -37,10 +37,10 @@ struct groups {
         size_t n_members;
 };
 
-/* Groups all processes of a table; window, sort and limit as rank_processes(). Groups point into the table and
- * are good until it changes. The caller does groups_done(). Returns 0 or -ENOMEM. */
-int group_processes(const struct process_table *table, enum group_by by, uint64_t now_usec, uint32_t recent,
-                    enum rank_sort sort, uint32_t limit, struct groups *ret_groups);
+/* Groups the processes that rank_processes() ranks. Groups point into the table and are good until it
+ * changes. The caller does groups_done(). Returns 0 or -ENOMEM. */
+int group_processes(const struct process_table *table, enum group_by by, const struct rank_query *query,
+                    struct groups *ret_groups);
 void groups_done(struct groups *groups);
 
 /* All traffic of a group: made when it is asked for, since it may be as large as that of all its processes. The

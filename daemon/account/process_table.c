@@ -43,7 +43,7 @@ static void drop_inodes(struct process_table *table, struct process *process) {
 
 static void process_done(struct process_table *table, struct process *process) {
         process_info_done(&process->info);
-        traffic_done(&process->traffic);
+        split_traffic_done(&process->traffic);
         drop_inodes(table, process);
         process->pidfd = safe_close(process->pidfd);
 }
@@ -222,9 +222,12 @@ static uint32_t fold_oldest(struct process_table *table) {
 
                 if (folded_row_for(table, exited[i], &row) < 0)
                         break;
-                (void) traffic_merge(&row->traffic, &exited[i]->traffic); /* the totals count in any case */
+                /* the totals count in any case */
+                (void) split_traffic_fold(&row->traffic, &exited[i]->traffic);
                 row->processes++;
-                traffic_done(&exited[i]->traffic);
+                row->processes_not_loopback +=
+                        traffic_bytes(split_traffic_part(&exited[i]->traffic, true)) > 0;
+                split_traffic_done(&exited[i]->traffic);
                 depart(table, exited[i]);
                 folded++;
         }
@@ -238,8 +241,8 @@ uint32_t process_table_expire(struct process_table *table, uint64_t now_usec) {
         uint32_t cursor = 0, departed = 0;
 
         while ((process = hash_table_next(table->rows, &cursor))) {
-                ring_trim(&process->traffic.ring, first, now + 2);
-                if (process_exited(process) && !process->departed && process->traffic.ring.n == 0) {
+                split_traffic_trim(&process->traffic, first, now + 2);
+                if (process_exited(process) && !process->departed && process->traffic.all.ring.n == 0) {
                         depart(table, process);
                         departed++;
                 }
@@ -253,7 +256,7 @@ void process_table_sweep(struct process_table *table) {
 
         while ((process = hash_table_next(table->rows, &cursor)))
                 if (process->departed) {
-                        table->departed_bytes += traffic_bytes(&process->traffic);
+                        table->departed_bytes += traffic_bytes(&process->traffic.all);
                         process_done(table, process);
                         hash_table_remove(table->rows, process);
                 }

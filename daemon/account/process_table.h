@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "account/traffic.h"
+#include "account/split_traffic.h"
 #include "model/process.h"
 #include "util/hash_table.h"
 
@@ -14,9 +14,10 @@
 struct process {
         struct process_id id; /* key */
         struct process_info info;
-        struct traffic traffic;
+        struct split_traffic traffic;
 
-        uint32_t processes; /* folded row: how many; else 0 */
+        uint32_t processes;              /* folded row: how many; else 0 */
+        uint32_t processes_not_loopback; /* how many of them had traffic that did not go over loopback */
         uint32_t n_inodes;
         uint64_t *inodes; /* socket inodes it holds, ascending; the last ones, for a process that exited. NULL
                            * although there are some: no room */

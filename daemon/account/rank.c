@@ -39,8 +39,24 @@ static int compare_rows(const void *a, const void *b, void *userdata) {
         return rank_compare(a, b, *sort);
 }
 
-int rank_processes(const struct process_table *table, uint64_t now_usec, uint32_t recent, enum rank_sort sort,
-                   uint32_t limit, struct rank_row **ret_rows, size_t *ret_n) {
+bool rank_row_of(const struct process *process, const struct rank_query *query, struct rank_row *ret_row) {
+        const struct traffic *traffic = split_traffic_part(&process->traffic, query->without_loopback);
+
+        if (query->without_loopback &&
+            (traffic_bytes(traffic) == 0 || (process_exited(process) && traffic->ring.n == 0)))
+                return false;
+        *ret_row = (struct rank_row){
+                .process = process,
+                .traffic = traffic,
+                .processes = query->without_loopback ? process->processes_not_loopback : process->processes,
+        };
+        traffic_window(traffic, query->now_usec, query->recent, &ret_row->window);
+        return true;
+}
+
+int rank_processes(const struct process_table *table, const struct rank_query *query,
+                   struct rank_row **ret_rows, size_t *ret_n) {
+        enum rank_sort sort = query->sort;
         uint32_t cursor = 0;
         struct process *process;
         struct rank_row *rows;
@@ -49,13 +65,11 @@ int rank_processes(const struct process_table *table, uint64_t now_usec, uint32_
         rows = malloc(MAX(process_table_size(table), 1u) * sizeof(*rows));
         if (!rows)
                 return -ENOMEM;
-        while ((process = process_table_next(table, &cursor))) {
-                rows[n].process = process;
-                traffic_window(&process->traffic, now_usec, recent, &rows[n++].window);
-        }
+        while ((process = process_table_next(table, &cursor)))
+                n += rank_row_of(process, query, &rows[n]);
         qsort_r(rows, n, sizeof(*rows), compare_rows, &sort);
 
         *ret_rows = rows;
-        *ret_n = limit > 0 ? MIN(n, (size_t) limit) : n;
+        *ret_n = query->limit > 0 ? MIN(n, (size_t) query->limit) : n;
         return 0;
 }

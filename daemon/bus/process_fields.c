@@ -47,9 +47,9 @@ static void add_user(struct process_fields *fields, const struct process_info *i
         add_text(fields->own, &fields->n_own, NETFLOWD_KEY_USER, users_name(users, info->uid));
 }
 
-void process_fields_set(struct process_fields *fields, const struct process *process,
-                        const struct window *window, uint64_t now_usec, enum detail detail,
-                        struct users *users) {
+void process_fields_set(struct process_fields *fields, const struct rank_row *row, uint64_t now_usec,
+                        enum detail detail, struct users *users) {
+        const struct process *process = row->process;
         const struct process_info *info = &process->info;
         struct field *own;
         size_t *n;
@@ -71,12 +71,12 @@ void process_fields_set(struct process_fields *fields, const struct process *pro
         add_text(own, n, NETFLOWD_KEY_UNIT, info->unit);
         if (detail == DETAIL_PRIVATE)
                 add_text(own, n, NETFLOWD_KEY_CGROUP, info->cgroup);
-        if (process->processes > 0)
-                add_number(own, n, NETFLOWD_KEY_PROCESSES, 'u', process->processes);
+        if (row->processes > 0)
+                add_number(own, n, NETFLOWD_KEY_PROCESSES, 'u', row->processes);
         else
                 add_number(own, n, NETFLOWD_KEY_INODE_COUNT, 'u', process->n_inodes);
 
-        set_traffic(fields, &process->traffic, window, now_usec);
+        set_traffic(fields, row->traffic, &row->window, now_usec);
 }
 
 void group_fields_set(struct process_fields *fields, const struct group *group, enum group_by by,

@@ -37,9 +37,8 @@ struct process_fields {
 };
 
 /* now_usec is the end of the window, see engine_now(). */
-void process_fields_set(struct process_fields *fields, const struct process *process,
-                        const struct window *window, uint64_t now_usec, enum detail detail,
-                        struct users *users);
+void process_fields_set(struct process_fields *fields, const struct rank_row *row, uint64_t now_usec,
+                        enum detail detail, struct users *users);
 
 /* A row of processes that have something in common, and their traffic; is_private: its private keys are shown
  * too. */

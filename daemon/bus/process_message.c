@@ -119,13 +119,14 @@ int process_message_append_traffic(sd_bus_message *message, const struct process
 }
 
 int process_message_append_full(sd_bus_message *message, const struct process_fields *fields,
-                                const struct process *process, const struct ring_span *span,
+                                const struct rank_row *row, const struct ring_span *span,
                                 enum detail detail) {
+        const struct process *process = row->process;
         int r;
 
         r = sd_bus_message_open_container(message, 'a', "{sv}");
         if (r >= 0)
-                r = append_all(message, fields, &process->traffic.ring, span);
+                r = append_all(message, fields, &row->traffic->ring, span);
         if (r >= 0 && detail == DETAIL_PRIVATE && (process->inodes || process->n_inodes == 0))
                 r = append_inodes(message, process);
         return r < 0 ? r : sd_bus_message_close_container(message);

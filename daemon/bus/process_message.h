@@ -19,5 +19,5 @@ int process_message_append_traffic(sd_bus_message *message, const struct process
 
 /* The same with that part of its ring, and with DETAIL_PRIVATE the inodes of its sockets. */
 int process_message_append_full(sd_bus_message *message, const struct process_fields *fields,
-                                const struct process *process, const struct ring_span *span,
+                                const struct rank_row *row, const struct ring_span *span,
                                 enum detail detail);

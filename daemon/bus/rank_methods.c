@@ -20,13 +20,13 @@ static struct ring_span span_of(uint64_t now_usec, uint64_t seconds) {
 }
 
 static int append_process(const struct rank_request *request, sd_bus_message *reply, const struct rank_row *row) {
-        const struct ring_span span = span_of(request->now_usec, request->recent);
+        const struct ring_span span = span_of(request->query.now_usec, request->query.recent);
         enum detail detail =
                 process_is_visible_to(row->process, request->caller) ? DETAIL_PRIVATE : DETAIL_PUBLIC;
         struct process_fields fields;
 
-        process_fields_set(&fields, row->process, &row->window, request->now_usec, detail, request->bus->users);
-        return process_message_append_full(reply, &fields, row->process, &span, detail);
+        process_fields_set(&fields, row, request->query.now_usec, detail, request->bus->users);
+        return process_message_append_full(reply, &fields, row, &span, detail);
 }
 
 static int append_processes(const struct rank_request *request, sd_bus_message *reply) {
@@ -34,8 +34,7 @@ static int append_processes(const struct rank_request *request, sd_bus_message *
         size_t n;
         int r;
 
-        r = rank_processes(engine_books(request->bus->config.engine)->processes, request->now_usec,
-                           request->recent, request->sort, request->limit, &rows, &n);
+        r = rank_processes(engine_books(request->bus->config.engine)->processes, &request->query, &rows, &n);
         for (size_t i = 0; i < n && r >= 0; i++)
                 r = append_process(request, reply, &rows[i]);
         return r;
@@ -45,7 +44,7 @@ static int append_processes(const struct rank_request *request, sd_bus_message *
 
 static int append_group(const struct rank_request *request, sd_bus_message *reply, enum group_by by,
                         const struct group *group) {
-        const struct ring_span span = span_of(request->now_usec, request->recent);
+        const struct ring_span span = span_of(request->query.now_usec, request->query.recent);
         bool is_private = request->caller->granted ||
                           (group->one_user && process_is_visible_to(group->first, request->caller));
         _cleanup_(traffic_done) struct traffic traffic = {};
@@ -55,7 +54,8 @@ static int append_group(const struct rank_request *request, sd_bus_message *repl
         r = group_traffic(group, &traffic);
         if (r < 0)
                 return r;
-        group_fields_set(&fields, group, by, &traffic, is_private, request->now_usec, request->bus->users);
+        group_fields_set(&fields, group, by, &traffic, is_private, request->query.now_usec,
+                         request->bus->users);
         return process_message_append_traffic(reply, &fields, &traffic.ring, &span);
 }
 
@@ -63,8 +63,8 @@ static int append_groups(const struct rank_request *request, sd_bus_message *rep
         _cleanup_(groups_done) struct groups groups = {};
         int r;
 
-        r = group_processes(engine_books(request->bus->config.engine)->processes, by, request->now_usec,
-                            request->recent, request->sort, request->limit, &groups);
+        r = group_processes(engine_books(request->bus->config.engine)->processes, by, &request->query,
+                            &groups);
         for (size_t i = 0; i < groups.n && r >= 0; i++)
                 r = append_group(request, reply, by, &groups.groups[i]);
         return r;
@@ -110,19 +110,19 @@ static const char *name_value(const struct rank_request *request, enum dimension
 
 static int append_dimension(const struct rank_request *request, sd_bus_message *reply,
                             enum dimension dimension, const char *key) {
-        const struct ring_span span = span_of(request->now_usec, request->recent);
+        const struct ring_span span = span_of(request->query.now_usec, request->query.recent);
         _cleanup_free_ struct dimension_row *rows = NULL;
         size_t n;
         int r;
 
         r = dimensions_rank(engine_books(request->bus->config.engine)->dimensions, dimension,
-                            request->now_usec, request->recent, request->sort, request->limit, &rows, &n);
+                            &request->query, &rows, &n);
         for (size_t i = 0; i < n && r >= 0; i++) {
                 char text[INET6_ADDRSTRLEN];
                 struct process_fields fields;
 
-                value_fields_set(&fields, key, name_value(request, dimension, &rows[i], text), rows[i].traffic,
-                                 &rows[i].window, request->now_usec);
+                value_fields_set(&fields, key, name_value(request, dimension, &rows[i], text),
+                                 rows[i].traffic, &rows[i].window, request->query.now_usec);
                 r = process_message_append_traffic(reply, &fields, &rows[i].traffic->ring, &span);
         }
         return r;
@@ -235,8 +235,9 @@ static int reply_process(sd_bus_message *call, const struct caller *caller, void
                          sd_bus_error *ret_error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         struct bus *bus = userdata;
-        struct rank_request request = {.bus = bus, .caller = caller, .recent = RING_SECONDS};
+        struct rank_request request = {.bus = bus, .caller = caller, .query.recent = RING_SECONDS};
         struct process *process = NULL;
+        struct rank_query last_second = {.recent = NETFLOWD_RECENT_MIN};
         struct rank_row row;
         uint32_t pid;
         int r;
@@ -251,9 +252,8 @@ static int reply_process(sd_bus_message *call, const struct caller *caller, void
         if (r < 0)
                 return r;
         engine_refresh(bus->config.engine, process);
-        request.now_usec = engine_now(bus->config.engine);
-        row.process = process;
-        traffic_window(&process->traffic, request.now_usec, NETFLOWD_RECENT_MIN, &row.window);
+        request.query.now_usec = last_second.now_usec = engine_now(bus->config.engine);
+        (void) rank_row_of(process, &last_second, &row);
         r = sd_bus_message_new_method_return(call, &reply);
         if (r >= 0)
                 r = append_process(&request, reply, &row);

@@ -46,12 +46,13 @@ static int check_recent(uint32_t recent, sd_bus_error *ret_error) {
 
 int rank_request_read_process(sd_bus_message *call, struct bus *bus, const struct caller *caller,
                               struct rank_request *ret_request, sd_bus_error *ret_error) {
-        struct rank_request request = {.bus = bus, .caller = caller, .now_usec = engine_now(bus->config.engine)};
+        struct rank_request request = {
+                .bus = bus, .caller = caller, .query.now_usec = engine_now(bus->config.engine)};
         int r;
 
-        r = sd_bus_message_read(call, "uu", &request.limit, &request.recent);
+        r = sd_bus_message_read(call, "uu", &request.query.limit, &request.query.recent);
         if (r >= 0)
-                r = check_recent(request.recent, ret_error);
+                r = check_recent(request.query.recent, ret_error);
         if (r < 0)
                 return r;
         *ret_request = request;
@@ -60,13 +61,14 @@ int rank_request_read_process(sd_bus_message *call, struct bus *bus, const struc
 
 int rank_request_read(sd_bus_message *call, struct bus *bus, const struct caller *caller,
                       struct rank_request *ret_request, sd_bus_error *ret_error) {
-        struct rank_request request = {.bus = bus, .caller = caller, .now_usec = engine_now(bus->config.engine)};
+        struct rank_request request = {
+                .bus = bus, .caller = caller, .query.now_usec = engine_now(bus->config.engine)};
         const char *by, *sort = NETFLOWD_SORT_TOTAL;
         const struct option_slot slots[] = {{NETFLOWD_OPTION_SORT, "s", &sort, NULL}};
         size_t by_index = 0, sort_index = 0;
         int r;
 
-        r = sd_bus_message_read(call, "suu", &by, &request.limit, &request.recent);
+        r = sd_bus_message_read(call, "suu", &by, &request.query.limit, &request.query.recent);
         if (r >= 0)
                 r = options_read(call, slots, ELEMENTSOF(slots), ret_error);
         if (r >= 0)
@@ -74,11 +76,11 @@ int rank_request_read(sd_bus_message *call, struct bus *bus, const struct caller
         if (r >= 0)
                 r = read_word("sort", sort, sort_names, ELEMENTSOF(sort_names), &sort_index, ret_error);
         if (r >= 0)
-                r = check_recent(request.recent, ret_error);
+                r = check_recent(request.query.recent, ret_error);
         if (r < 0)
                 return r;
         request.by = (enum rank_by) by_index;
-        request.sort = (enum rank_sort) sort_index;
+        request.query.sort = (enum rank_sort) sort_index;
         *ret_request = request;
         return 0;
 }

@@ -23,10 +23,7 @@ struct rank_request {
         struct bus *bus;
         const struct caller *caller;
         enum rank_by by;
-        uint32_t limit;  /* 0: all */
-        uint32_t recent; /* seconds, within their range */
-        enum rank_sort sort;
-        uint64_t now_usec; /* where the window ends, see engine_now() */
+        struct rank_query query; /* its window ends at engine_now() */
 };
 
 /* Read the arguments of GetProcessRank and of GetRank. Return 0, or a negative errno with *ret_error naming what

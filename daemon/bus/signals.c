@@ -79,11 +79,11 @@ static bool rank_moved(struct signals *signals, const struct rank_row *rows, siz
         return moved;
 }
 
-static int append_process(sd_bus_message *message, const struct process *process,
-                          const struct window *window, uint64_t now, struct users *users) {
+static int append_process(sd_bus_message *message, const struct rank_row *row, uint64_t now,
+                          struct users *users) {
         struct process_fields fields;
 
-        process_fields_set(&fields, process, window, now, DETAIL_BROADCAST, users);
+        process_fields_set(&fields, row, now, DETAIL_BROADCAST, users);
         return process_message_append(message, &fields);
 }
 
@@ -96,7 +96,7 @@ static int append_rank(sd_bus_message *message, const struct rank_row *rows, siz
                 return r;
         r = sd_bus_message_open_container(message, 'a', "a{sv}");
         for (size_t i = 0; i < n && r >= 0; i++)
-                r = append_process(message, rows[i].process, &rows[i].window, now, users);
+                r = append_process(message, &rows[i], now, users);
         return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
@@ -104,11 +104,12 @@ static int send_rank(struct signals *signals, sd_bus *connection, struct engine 
                      struct users *users) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
         _cleanup_free_ struct rank_row *rows = NULL;
-        uint64_t now = engine_now(engine);
+        const struct rank_query query = {
+                .now_usec = engine_now(engine), .recent = SIGNAL_RECENT, .limit = signals->limit};
         size_t n;
         int r;
 
-        r = rank_processes(engine_books(engine)->processes, now, SIGNAL_RECENT, RANK_BY_TOTAL, signals->limit, &rows, &n);
+        r = rank_processes(engine_books(engine)->processes, &query, &rows, &n);
         if (r < 0)
                 return r;
         if (!rank_moved(signals, rows, n))
@@ -117,38 +118,38 @@ static int send_rank(struct signals *signals, sd_bus *connection, struct engine 
                                       NETFLOWD_SIGNAL_RANK_CHANGED);
         if (r < 0)
                 return r;
-        r = append_rank(message, rows, n, now, users);
+        r = append_rank(message, rows, n, query.now_usec, users);
         return r < 0 ? r : sd_bus_send(connection, message, NULL);
 }
 
 /* A row may be there before its first bytes are: they wait until it is sure that they are its. */
 static bool has_begun(const struct process *process, uint64_t now) {
         (void) now;
-        return !process->announced && process->traffic.since_usec != 0;
+        return !process->announced && process->traffic.all.since_usec != 0;
 }
 
 static bool has_ended(const struct process *process, uint64_t now) {
         return process_exited(process) && !process->exit_announced && process->id.pid != 0 &&
-               process->traffic.since_usec != 0 &&
+               process->traffic.all.since_usec != 0 &&
                now - process->exited_usec >= SETTLED_USEC; /* also where the clock was set back since */
 }
 
 /* Appends an aa{sv} of those that are `wanted`, at most CHANGES_MAX; returns how many there were in all. */
 static int append_changes(sd_bus_message *message, struct engine *engine, struct users *users,
                           bool (*wanted)(const struct process *, uint64_t), uint64_t clock) {
-        uint64_t now = engine_now(engine);
+        const struct rank_query query = {.now_usec = engine_now(engine), .recent = SIGNAL_RECENT};
         struct process *process;
         uint32_t cursor = 0;
         int n = 0, r;
 
         r = sd_bus_message_open_container(message, 'a', "a{sv}");
         while (r >= 0 && (process = engine_next_process(engine, &cursor))) {
-                struct window window;
+                struct rank_row row;
 
                 if (!wanted(process, clock) || ++n > (int) CHANGES_MAX)
                         continue;
-                traffic_window(&process->traffic, now, SIGNAL_RECENT, &window);
-                r = append_process(message, process, &window, now, users);
+                (void) rank_row_of(process, &query, &row);
+                r = append_process(message, &row, query.now_usec, users);
         }
         if (r >= 0)
                 r = sd_bus_message_close_container(message);

@@ -20,14 +20,16 @@
 #define RING_PACKET_BYTES 320u
 
 /* What one of each costs at the most, in bytes, with what the allocator and the kernel add. A flow: with six
- * seconds' bytes waiting. A process: its row, a ring of RING_SECONDS buckets, its strings and its pidfd; and
- * as much again in an answer that tells all of it, of which there is one at a time (bus/answers.h). */
+ * seconds' bytes waiting. A process: its row, a ring of RING_SECONDS buckets, its strings and its pidfd; another
+ * such ring, where only some of its bytes went over loopback; and in an answer that tells all of it, of which there
+ * is one at a time (bus/answers.h), one of the two and the rest again. A value: its rings. */
 #define FLOW_BYTES     480u
 #define FRAGMENT_BYTES 160u
 #define SOCKET_BYTES   64u
 #define INODE_BYTES    8u
-#define PROCESS_BYTES  (9000u + 9000u)
-#define VALUE_BYTES    7500u
+#define RING_BYTES     7400u
+#define PROCESS_BYTES  (9000u + RING_BYTES + 9000u)
+#define VALUE_BYTES    (100u + 2 * RING_BYTES)
 
 /* In the kernel's table, and what was read of it before (1500), a connection that is being made, a quarter of one that
  * was closed, and a sixteenth of a cgroup: bpf_programs_new(). The memory is ours there, too: bpf maps are charged to who makes them. The bpf source

@@ -186,7 +186,7 @@ void engine_refresh_processes(struct engine *engine) {
                (process = process_table_next(engine->books->processes, &cursor)))
                 if (!process_exited(process) &&
                     now - process->refreshed_usec >= engine->config.sync_interval_usec &&
-                    process->traffic.last_usec > process->refreshed_usec + offset) {
+                    process->traffic.all.last_usec > process->refreshed_usec + offset) {
                         engine_refresh(engine, process);
                         refreshed++;
                 }

@@ -76,21 +76,21 @@ static void write_unattributed(FILE *file, bool first, const struct engine *engi
 int rank_json_write(const struct engine *engine, FILE *file) {
         _cleanup_(users_freep) struct users *users = NULL;
         _cleanup_free_ struct rank_row *rows = NULL;
-        uint64_t now = engine_now(engine);
+        const struct rank_query query = {.now_usec = engine_now(engine), .recent = RING_SECONDS};
         size_t n;
         int r;
 
         r = users_new("/etc/passwd", &users);
         if (r >= 0)
-                r = rank_processes(engine_books(engine)->processes, now, RING_SECONDS, RANK_BY_TOTAL, 0, &rows, &n);
+                r = rank_processes(engine_books(engine)->processes, &query, &rows, &n);
         if (r < 0)
                 return r;
         (void) fputc('[', file);
         for (size_t i = 0; i < n; i++) {
                 struct process_fields fields;
 
-                process_fields_set(&fields, rows[i].process, &rows[i].window, now, DETAIL_PRIVATE, users);
-                write_row(file, i == 0, &fields, &rows[i].process->traffic.ring);
+                process_fields_set(&fields, &rows[i], query.now_usec, DETAIL_PRIVATE, users);
+                write_row(file, i == 0, &fields, &rows[i].traffic->ring);
         }
         write_unattributed(file, n == 0, engine);
         (void) fputs("\n]\n", file);

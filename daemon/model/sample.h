@@ -43,6 +43,8 @@ struct sample {
         uint32_t fragment_id; /* of the IP header, host order, with FRAGMENT_FIRST and FRAGMENT_LATER */
         enum direction direction;
         enum fragment fragment;
+        bool loopback;            /* it went over a loopback interface; in a savefile, which has none: it only could
+                                   * have */
         bool connection_start;    /* a TCP SYN: whatever this tuple was before, it is something new now */
         bool keyless;             /* the key is empty and nobody is asked for; reason says why */
         enum unattributed reason; /* with keyless only */

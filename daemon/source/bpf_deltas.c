@@ -75,6 +75,7 @@ static struct sample sample_of(unsigned cell, uint64_t time_usec, uint64_t bytes
                 .packets = packets,
                 .direction = way & ACCOUNT_OUT ? DIRECTION_OUT : DIRECTION_IN,
                 .ifindex = way & ACCOUNT_LOOPBACK ? LOOPBACK_IFINDEX : 0,
+                .loopback = way & ACCOUNT_LOOPBACK,
         };
 
         if (!(way & ACCOUNT_IPV6)) { /* no address, but which kind */

@@ -211,6 +211,7 @@ static void set_keyless(struct sample *sample, const struct packet *packet,
         sample->direction = loopback                              ? DIRECTION_LOCAL
                             : packet->type == PACKET_TYPE_FROM_US ? DIRECTION_OUT
                                                                   : DIRECTION_IN;
+        sample->loopback = loopback;
 }
 
 /* Only where type, interface and addresses decide all: not on a device that another one may take packets from, nor
@@ -249,6 +250,7 @@ static bool recall(const struct orient *orient, const struct packet *packet, str
                 .packets = 1,
                 .ifindex = memo->ifindex,
                 .direction = memo->direction,
+                .loopback = memo->direction == DIRECTION_LOCAL, /* whole: addresses are not asked for */
                 .connection_start = packet->connection_start,
         };
         return true;
@@ -287,6 +289,7 @@ bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, 
                 set_keyless(&sample, &packet, interface, reason);
         else {
                 sample.direction = direction_of(orient, &packet, interface);
+                sample.loopback = sample.direction == DIRECTION_LOCAL; /* also when only half of it is asked for */
                 if (!is_asked_for(orient, &sample))
                         return false;
                 if (sample.direction == DIRECTION_IN)

@@ -69,9 +69,70 @@ static void test_both_directions_are_one_flow(void **state) {
         enter(books, test_sample(key, DIRECTION_IN, 1500, 1));
         assert_int_equal(flow_table_size(books->flows), 1);
         settle(books, process);
-        assert_int_equal(process->traffic.out, 100);
-        assert_int_equal(process->traffic.in, 1500);
+        assert_int_equal(process->traffic.all.out, 100);
+        assert_int_equal(process->traffic.all.in, 1500);
         assert_int_equal(books->ledger.attributed, 1600);
+        books_free(books);
+}
+
+static void assert_part(const struct process *process, bool without_loopback, uint64_t in, uint64_t out,
+                        uint64_t since_usec) {
+        const struct traffic *part = split_traffic_part(&process->traffic, without_loopback);
+        uint64_t ring_in, ring_out;
+
+        assert_int_equal(part->in, in);
+        assert_int_equal(part->out, out);
+        assert_int_equal(part->since_usec, since_usec);
+        ring_sum(&part->ring, 0, UINT64_MAX, &ring_in, &ring_out);
+        assert_int_equal(ring_in, in);
+        assert_int_equal(ring_out, out);
+}
+
+static struct sample over_loopback(struct sample sample) {
+        sample.loopback = true;
+        return sample;
+}
+
+/* By flows as by a source that knows owners, in whatever order it comes; what never met loopback takes no
+ * second ring. */
+static void test_loopback_is_told_apart(void **state) {
+        struct flow_key wire = test_key(1, 4000, 2, 80, IPPROTO_TCP),
+                        inner = test_key(1, 4001, 1, 80, IPPROTO_TCP);
+        struct books *books = new_books(10);
+        struct process *mixed = add_process(books, 7), *only = add_process(books, 8),
+                       *none = add_process(books, 9);
+        struct sample sample = test_sample(wire, DIRECTION_IN, 1000, 3);
+
+        (void) state;
+        enter(books, test_sample(wire, DIRECTION_OUT, 100, 1));
+        settle(books, mixed);
+        assert_false(mixed->traffic.has_loopback);
+        enter(books,
+              over_loopback(test_sample(inner, DIRECTION_LOCAL, 40, 0))); /* before that, by its stamp */
+        settle(books, mixed);
+        books_enter_process(books, mixed, &sample);
+        sample = over_loopback(sample);
+        books_enter_process(books, mixed, &sample);
+        enter(books, test_sample(wire, DIRECTION_IN, 7, 3));
+        settle(books, mixed);
+        assert_part(mixed, false, 40 + 1000 + 1000 + 7, 140, T0_USEC);
+        assert_part(mixed, true, 1007, 100, T0_USEC + 1000000);
+
+        enter(books, over_loopback(test_sample(inner, DIRECTION_LOCAL, 50, 1)));
+        settle(books, only);
+        assert_part(only, false, 50, 50, T0_USEC + 1000000);
+        assert_part(only, true, 0, 0, 0);
+        assert_null(only->traffic.not_loopback.ring.buckets);
+
+        enter(books, test_sample(wire, DIRECTION_OUT, 60, 1));
+        settle(books, none);
+        assert_part(none, true, 0, 60, T0_USEC + 1000000);
+        assert_null(none->traffic.not_loopback.ring.buckets);
+
+        books_expire(books, T0_USEC + 302 * UINT64_C(1000000));
+        assert_int_equal(mixed->traffic.not_loopback.ring.n, 1);
+        assert_int_equal(mixed->traffic.not_loopback.ring.buckets[0].in, 1007);
+        assert_balanced(books);
         books_free(books);
 }
 
@@ -124,7 +185,7 @@ static void test_syn_begins_a_new_connection(void **state) {
         settle(books, first);
         enter(books, data);
         enter(books, syn);
-        assert_int_equal(first->traffic.out, 2060);
+        assert_int_equal(first->traffic.all.out, 2060);
         assert_int_equal(flow_table_get(books->flows, &syn.key, &flow), 0);
         assert_int_equal(flow->state, FLOW_NEW);
         assert_null(flow->process);
@@ -260,6 +321,7 @@ static void test_departed_process_is_let_go(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_both_directions_are_one_flow),
+                cmocka_unit_test(test_loopback_is_told_apart),
                 cmocka_unit_test(test_local_packet_is_seen_twice),
                 cmocka_unit_test(test_reasons_are_booked_at_once),
                 cmocka_unit_test(test_syn_begins_a_new_connection),

@@ -131,6 +131,7 @@ static void test_every_cell(void **state) {
                 assert_int_equal(sample->direction == DIRECTION_OUT, (way & ACCOUNT_OUT) != 0);
                 assert_int_equal(flow_key_is_ipv4(&sample->key), (way & ACCOUNT_IPV6) == 0);
                 assert_int_equal(sample->ifindex, way & ACCOUNT_LOOPBACK ? 1 : 0);
+                assert_int_equal(sample->loopback, (way & ACCOUNT_LOOPBACK) != 0);
         }
 }
 

@@ -281,23 +281,28 @@ static void test_engine_choose(void **state) {
         engine_free(engine);
 }
 
-static enum direction direction_at(struct orient *orient, uint64_t time_usec) {
-        /* LINUX_SLL2, sent by us on interface 7; UDP from 10.7.0.1 to 10.7.0.2 */
-        static const uint8_t packet[] = {0x08, 0, 0, 0, 0, 0, 0, 7,  0,    1, 4,    6,   2, 0, 0, 0, 0, 1, 0, 0,
-                                         0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0,    0,   10, 7, 0, 1, 10, 7, 0, 2,
-                                         0,    7, 0, 9, 0, 8, 0, 0};
+static struct sample sample_on(struct orient *orient, uint8_t ifindex, uint64_t time_usec) {
+        /* LINUX_SLL2, sent by us; UDP from 10.7.0.1 to 10.7.0.2 */
+        const uint8_t packet[] = {0x08, 0, 0, 0, 0,    0, 0, ifindex, 0, 1, 4, 6, 2,  0,  0, 0,
+                                  0,    1, 0, 0, 0x45, 0, 0, 28,      0, 0, 0, 0, 64, 17, 0, 0,
+                                  10,   7, 0, 1, 10,   7, 0, 2,       0, 7, 0, 9, 0,  8,  0, 0};
         struct sample sample;
 
         assert_true(orient_packet(orient, packet, sizeof(packet), sizeof(packet), time_usec, &sample));
         assert_int_equal(sample.bytes, 28);
         assert_int_equal(sample.time_usec, time_usec);
-        return sample.direction;
+        return sample;
+}
+
+static enum direction direction_at(struct orient *orient, uint64_t time_usec) {
+        return sample_on(orient, 7, time_usec).direction;
 }
 
 /* What became of the last packet holds for the next one, unless something changed in between. */
 static void test_remembered(void **state) {
         _cleanup_(interfaces_freep) struct interfaces *interfaces = NULL;
         struct orient orient = {.link_type = DLT_LINUX_SLL2};
+        struct sample sample;
         uint64_t before, after;
 
         (void) state;
@@ -310,6 +315,12 @@ static void test_remembered(void **state) {
         assert_int_equal(direction_at(&orient, before), DIRECTION_OUT);
         assert_true(orient.memo.valid);
         assert_int_equal(direction_at(&orient, before), DIRECTION_OUT);
+        for (int i = 0; i < 2; i++) { /* that it went over loopback, too */
+                sample = sample_on(&orient, 1, before);
+                assert_true(orient.memo.valid && sample.loopback);
+                assert_int_equal(sample.direction, DIRECTION_LOCAL);
+        }
+        assert_false(sample_on(&orient, 7, before).loopback);
 
         assert_int_equal(system("ip addr del 10.7.0.1/24 dev d0"), 0);
         assert_int_equal(interfaces_update(interfaces), 1);

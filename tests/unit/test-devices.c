@@ -472,6 +472,7 @@ static void test_addresses_asked_for(void **state) {
 
         assert_true(is_counted(*state, "192.0.2.1", 7, in, &sample, &counts));
         assert_int_equal(sample.direction, DIRECTION_IN);
+        assert_false(sample.loopback);
         assert_int_equal(counts.skipped_address, 0);
         assert_true(is_counted(*state, "192.0.2.0/24", 7, out, &sample, &counts));
         assert_int_equal(sample.direction, DIRECTION_OUT);
@@ -484,6 +485,7 @@ static void test_addresses_asked_for(void **state) {
         /* of a packet between two local ends, the halves that are asked for */
         assert_true(is_counted(*state, "127.0.0.0/8", 1, local, &sample, &counts));
         assert_int_equal(sample.direction, DIRECTION_OUT);
+        assert_true(sample.loopback);
         assert_int_equal(counts.skipped_address, 28);
         assert_true(is_counted(*state, "192.0.2.1", 1, local, &sample, &counts));
         assert_int_equal(sample.direction, DIRECTION_IN);

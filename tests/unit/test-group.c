@@ -8,6 +8,10 @@
 
 #define USEC UINT64_C(1000000)
 
+/* Of a window that ends there; whatever else. */
+#define QUERY(now, seconds, ...) \
+        (&(struct rank_query){.now_usec = (now), .recent = (seconds), __VA_ARGS__})
+
 static struct process *add(struct process_table *table, uint32_t pid, const char *exe, const char *unit, uid_t uid,
                            uint64_t in, uint64_t out) {
         const struct process_id id = {.pid = pid, .start_ticks = 1};
@@ -19,8 +23,8 @@ static struct process *add(struct process_table *table, uint32_t pid, const char
                                               .uid = uid,
                                               .exe = exe ? strdup(exe) : NULL,
                                               .unit = unit ? strdup(unit) : NULL};
-        assert_int_equal(traffic_add(&process->traffic, false, T0_USEC, in, 1), 0);
-        assert_int_equal(traffic_add(&process->traffic, true, T0_USEC, out, 1), 0);
+        assert_int_equal(traffic_add(&process->traffic.all, false, T0_USEC, in, 1), 0);
+        assert_int_equal(traffic_add(&process->traffic.all, true, T0_USEC, out, 1), 0);
         return process;
 }
 
@@ -78,7 +82,7 @@ static void test_apps(void **state) {
         add(table, 3, "/usr/bin/curl", "session-1.scope", 1000, 1000, 0);
         add(table, 4, "/usr/bin/curl", NULL, 0, 5, 5);
         add(table, 5, NULL, NULL, (uid_t) -1, 1, 1);
-        assert_int_equal(group_processes(table, GROUP_BY_APP, T0_USEC + USEC, 5, RANK_BY_TOTAL, 0, &groups), 0);
+        assert_int_equal(group_processes(table, GROUP_BY_APP, QUERY(T0_USEC + USEC, 5), &groups), 0);
         assert_int_equal(groups.n, 3);
         assert_string_equal(groups.groups[0].first->info.exe, "/usr/bin/curl");
         assert_null(groups.groups[0].app);
@@ -97,7 +101,9 @@ static void test_apps(void **state) {
         assert_false(groups.groups[2].known);
         groups_done(&groups);
 
-        assert_int_equal(group_processes(table, GROUP_BY_APP, T0_USEC + USEC, 5, RANK_BY_OUT, 1, &groups), 0);
+        assert_int_equal(group_processes(table, GROUP_BY_APP,
+                                         QUERY(T0_USEC + USEC, 5, .sort = RANK_BY_OUT, .limit = 1), &groups),
+                         0);
         assert_int_equal(groups.n, 1);
         assert_string_equal(groups.groups[0].app, "firefox");
         groups_done(&groups);
@@ -108,25 +114,61 @@ static void test_units_and_users(void **state) {
         struct groups groups;
 
         (void) state;
-        assert_int_equal(group_processes(table, GROUP_BY_UNIT, T0_USEC, 5, RANK_BY_TOTAL, 0, &groups), 0);
+        assert_int_equal(group_processes(table, GROUP_BY_UNIT, QUERY(T0_USEC, 5), &groups), 0);
         assert_int_equal(groups.n, 0);
         groups_done(&groups);
         add(table, 1, "/a", "a.service", 0, 1, 0);
         add(table, 2, "/b", "a.service", 7, 2, 0);
         add(table, 3, "/b", "b.service", 7, 4, 0);
         add(table, 4, "/b", NULL, (uid_t) -1, 8, 0);
-        assert_int_equal(group_processes(table, GROUP_BY_UNIT, T0_USEC + USEC, 5, RANK_BY_IN, 0, &groups), 0);
+        assert_int_equal(
+                group_processes(table, GROUP_BY_UNIT, QUERY(T0_USEC + USEC, 5, .sort = RANK_BY_IN), &groups),
+                0);
         assert_int_equal(groups.n, 3);
         assert_false(groups.groups[0].known);
         assert_string_equal(groups.groups[1].first->info.unit, "b.service");
         assert_int_equal(groups.groups[2].window.in, 3);
         groups_done(&groups);
-        assert_int_equal(group_processes(table, GROUP_BY_USER, T0_USEC + USEC, 5, RANK_BY_IN, 0, &groups), 0);
+        assert_int_equal(
+                group_processes(table, GROUP_BY_USER, QUERY(T0_USEC + USEC, 5, .sort = RANK_BY_IN), &groups),
+                0);
         assert_int_equal(groups.n, 3);
         assert_int_equal(groups.groups[1].first->info.uid, 7);
         assert_int_equal(groups.groups[1].processes, 2);
         assert_int_equal(groups.groups[2].first->info.uid, 0);
         groups_done(&groups);
+}
+
+static void test_groups_without_loopback(void **state) {
+        const struct rank_query query = {.now_usec = T0_USEC + USEC, .recent = 5, .without_loopback = true};
+        _cleanup_(process_table_freep) struct process_table *table = new_table();
+        struct traffic loopback = {}, traffic;
+        struct groups groups;
+
+        (void) state;
+        assert_int_equal(traffic_add(&loopback, true, T0_USEC, 1000, 1), 0);
+        assert_int_equal(
+                split_traffic_merge(&add(table, 1, "/a", "a.service", 0, 10, 1)->traffic, true, &loopback),
+                0);
+        (void) add(table, 2, "/a", "a.service", 0, 20, 2);
+        assert_int_equal(
+                split_traffic_merge(&add(table, 3, "/a", "a.service", 0, 0, 0)->traffic, true, &loopback),
+                0);
+        assert_int_equal(
+                split_traffic_merge(&add(table, 4, "/b", "b.service", 0, 0, 0)->traffic, true, &loopback),
+                0);
+        assert_int_equal(group_processes(table, GROUP_BY_UNIT, &query, &groups), 0);
+        assert_int_equal(groups.n, 1);
+        assert_int_equal(groups.groups[0].processes, 2);
+        assert_int_equal(groups.groups[0].first->id.pid, 2);
+        assert_int_equal(groups.groups[0].window.in, 30);
+        assert_int_equal(groups.groups[0].window.out, 3);
+        assert_int_equal(group_traffic(&groups.groups[0], &traffic), 0);
+        assert_int_equal(traffic.in, 30);
+        assert_int_equal(traffic.out, 3);
+        traffic_done(&traffic);
+        groups_done(&groups);
+        traffic_done(&loopback);
 }
 
 /* What there is no room for is one row, and the sum of all rows is always all. */
@@ -147,7 +189,7 @@ static void test_dimensions(void **state) {
                 assert_int_equal(dimensions_merge(dimensions, &values, &traffic), 0);
                 traffic_done(&traffic);
         }
-        assert_int_equal(dimensions_rank(dimensions, DIMENSION_REMOTE, T0_USEC + USEC, 5, RANK_BY_TOTAL, 0, &rows, &n),
+        assert_int_equal(dimensions_rank(dimensions, DIMENSION_REMOTE, QUERY(T0_USEC + USEC, 5), &rows, &n),
                          0);
         assert_int_equal(n, 4);
         assert_true(rows[0].others);
@@ -157,25 +199,57 @@ static void test_dimensions(void **state) {
                 sum += rows[i].window.out;
         assert_int_equal(sum, 15);
         free(rows);
-        assert_int_equal(dimensions_rank(dimensions, DIMENSION_PROTOCOL, T0_USEC + USEC, 5, RANK_BY_OUT, 1, &rows, &n),
+        assert_int_equal(dimensions_rank(dimensions, DIMENSION_PROTOCOL,
+                                         QUERY(T0_USEC + USEC, 5, .sort = RANK_BY_OUT, .limit = 1), &rows,
+                                         &n),
                          0);
         assert_int_equal(n, 1);
         assert_int_equal(rows[0].key.number, IPPROTO_TCP);
         assert_int_equal(rows[0].window.out, 9);
         free(rows);
 
+        for (uint32_t i = 0; i < 3;
+             i++) { /* one that had only that, one that had others as well, and what had no room */
+                const struct dimension_values values = {.ifindex = i == 0 ? 1 : 2,
+                                                        .remote = test_ipv4((uint8_t) (i * 3)),
+                                                        .protocol = IPPROTO_UDP,
+                                                        .loopback = true};
+                struct sample sample = test_sample(test_key(1, 1, 1, 2, IPPROTO_UDP), DIRECTION_OUT, 100, 0);
+
+                sample.loopback = true;
+                assert_int_equal(dimensions_add(dimensions, &values, &sample, true), 0);
+        }
+        for (enum dimension dimension = 0; dimension < DIMENSION_MAX; dimension++)
+                for (int without = 0; without < 2; without++) {
+                        assert_int_equal(dimensions_rank(dimensions, dimension,
+                                                         &(struct rank_query){.now_usec = T0_USEC + USEC,
+                                                                              .recent = 5,
+                                                                              .without_loopback = without},
+                                                         &rows, &n),
+                                         0);
+                        sum = 0;
+                        for (size_t i = 0; i < n; i++) {
+                                sum += rows[i].window.out;
+                                assert_int_equal(rows[i].window.out, rows[i].traffic->out);
+                                assert_false(without && dimension == DIMENSION_INTERFACE &&
+                                             rows[i].key.number == 1);
+                        }
+                        assert_int_equal(sum, without ? 15 : 315);
+                        free(rows);
+                }
+
         dimensions_expire(dimensions, T0_USEC + 400 * USEC);
-        assert_int_equal(
-                dimensions_rank(dimensions, DIMENSION_INTERFACE, T0_USEC + 400 * USEC, 5, RANK_BY_IN, 0, &rows, &n), 0);
+        assert_int_equal(dimensions_rank(dimensions, DIMENSION_INTERFACE,
+                                         QUERY(T0_USEC + 400 * USEC, 5, .sort = RANK_BY_IN), &rows, &n),
+                         0);
         assert_int_equal(n, 0);
         free(rows);
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_app_names),
-                cmocka_unit_test(test_apps),
-                cmocka_unit_test(test_units_and_users),
+                cmocka_unit_test(test_app_names),       cmocka_unit_test(test_apps),
+                cmocka_unit_test(test_units_and_users), cmocka_unit_test(test_groups_without_loopback),
                 cmocka_unit_test(test_dimensions),
         };
 
