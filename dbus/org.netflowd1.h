@@ -61,6 +61,7 @@
 
 /* Options of methods. */
 #define NETFLOWD_OPTION_SORT      "sort"
+#define NETFLOWD_OPTION_LOOPBACK  "loopback"
 #define NETFLOWD_OPTION_FILTER    "filter"
 #define NETFLOWD_OPTION_DEVICES   "devices"
 #define NETFLOWD_OPTION_PID       "pid"

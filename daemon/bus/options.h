@@ -8,9 +8,9 @@
 /* One option of a method, as its a{sv} may hold it. */
 struct option_slot {
         const char *name;
-        const char *type; /* of its value: "s", "t", "u" or "as" */
-        void *value;      /* const char **, uint64_t *, uint32_t *, or char *** for "as": strv of the caller's
-                           * to free; the others are good as long as the message */
+        const char *type; /* of its value: "s", "t", "u", "b" or "as" */
+        void *value; /* const char **, uint64_t *, uint32_t *, int * for "b", or char *** for "as": strv of
+                      * the caller's to free; the others are good as long as the message */
         bool *given;      /* set where it is there; NULL: nobody asks */
 };
 

@@ -64,7 +64,9 @@ int rank_request_read(sd_bus_message *call, struct bus *bus, const struct caller
         struct rank_request request = {
                 .bus = bus, .caller = caller, .query.now_usec = engine_now(bus->config.engine)};
         const char *by, *sort = NETFLOWD_SORT_TOTAL;
-        const struct option_slot slots[] = {{NETFLOWD_OPTION_SORT, "s", &sort, NULL}};
+        int loopback = true;
+        const struct option_slot slots[] = {{NETFLOWD_OPTION_SORT, "s", &sort, NULL},
+                                            {NETFLOWD_OPTION_LOOPBACK, "b", &loopback, NULL}};
         size_t by_index = 0, sort_index = 0;
         int r;
 
@@ -81,6 +83,7 @@ int rank_request_read(sd_bus_message *call, struct bus *bus, const struct caller
                 return r;
         request.by = (enum rank_by) by_index;
         request.query.sort = (enum rank_sort) sort_index;
+        request.query.without_loopback = !loopback;
         *ret_request = request;
         return 0;
 }
