@@ -18,6 +18,7 @@ enum {
         OPTION_RECENT,
         OPTION_BY,
         OPTION_SORT,
+        OPTION_NO_LOOPBACK,
         OPTION_WATCH,
         OPTION_PID,
         OPTION_UNIT,
@@ -61,6 +62,7 @@ static const struct described_option {
          "process, app, unit, user, interface, remote or protocol", COMPLETION_WORDS, BY_WORDS},
         {.name = "sort", required_argument, OPTION_SORT, "KEY", "total, in or out (default total)", COMPLETION_WORDS,
          SORT_WORDS},
+        {.name = "no-loopback", no_argument, OPTION_NO_LOOPBACK, NULL, "rank, top: without what went over loopback"},
         {.name = "watch", optional_argument, OPTION_WATCH, "[SEC]",
          "again every SEC seconds (default 1), until Ctrl-C"},
         {.name = "write", required_argument, 'w', "FILE", "pcap: write there; -: standard output", COMPLETION_FILE},
@@ -94,7 +96,7 @@ static void print_help(void) {
         puts("\nOptions:");
         for (size_t i = 0; i < ELEMENTSOF(described); i++)
                 if (described[i].help)
-                        printf("  %s --%-10s %-5s %s\n", described[i].value == 'w' ? "-w," : "   ", described[i].name,
+                        printf("  %s --%-11s %-5s %s\n", described[i].value == 'w' ? "-w," : "   ", described[i].name,
                                described[i].argument ? described[i].argument : "", described[i].help);
 }
 
@@ -259,6 +261,9 @@ static int read_option(int option, int argc, char **argv, struct arguments *argu
         case OPTION_SORT:
                 arguments->sort = optarg;
                 return check_word("--sort", optarg, SORT_WORDS) ? -1 : EXIT_USAGE;
+        case OPTION_NO_LOOPBACK:
+                arguments->no_loopback = true;
+                return -1;
         case OPTION_PID:
                 return read_number("--pid", optarg, 1, UINT32_MAX, &arguments->pid) ? -1 : EXIT_USAGE;
         case OPTION_UNIT:
@@ -326,6 +331,8 @@ static bool check_together(const struct arguments *arguments) {
                 (void) fail("--json and --csv do not go together");
         else if (arguments->format && (arguments->json || arguments->verb->run != verb_monitor))
                 (void) fail("--format is for monitor, without --json");
+        else if (arguments->no_loopback && arguments->verb->run != verb_rank && arguments->verb->run != verb_top)
+                (void) fail("%s has no --no-loopback", verb);
         else if (arguments->csv && !answers)
                 (void) fail("%s has no --csv", verb);
         else if (arguments->csv && arguments->watch > 0 && arguments->verb->run == verb_show)

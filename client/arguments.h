@@ -28,6 +28,7 @@ struct arguments {
         const char *devices[DEVICES_MAX]; /* of `start`: names and patterns */
         size_t n_devices;                 /* 0: none named */
         const char *format;               /* of `monitor`: BAR_FORMAT_…; NULL: none */
+        bool no_loopback; /* rows of `rank` and `top` are without what went over loopback */
         bool json, csv, standalone;
         bool no_legend, no_pager;
 };

@@ -141,19 +141,21 @@ static int print_table(struct json_object *rank, const struct output *output,
         }
         if (n > 0)
                 return table_print(table);
-        puts("No process had traffic yet.");
+        puts(arguments->no_loopback ? "No process had traffic yet, without loopback."
+                                    : "No process had traffic yet.");
         scols_unref_table(table);
         return EXIT_SUCCESS;
 }
 
 static int ask(struct connection *connection, const struct arguments *arguments, sd_bus_message **ret_reply) {
-        if (!arguments->by && !arguments->sort)
+        if (!arguments->by && !arguments->sort && !arguments->no_loopback)
                 return connection_call(connection, ret_reply, NETFLOWD_METHOD_GET_PROCESS_RANK, "uu",
                                        arguments->limit, arguments->recent);
         return connection_call(connection, ret_reply, NETFLOWD_METHOD_GET_RANK, "suua{sv}",
                                arguments->by ? arguments->by : NETFLOWD_BY_PROCESS, arguments->limit,
-                               arguments->recent, 1, NETFLOWD_OPTION_SORT, "s",
-                               arguments->sort ? arguments->sort : NETFLOWD_SORT_TOTAL);
+                               arguments->recent, arguments->no_loopback ? 2 : 1, NETFLOWD_OPTION_SORT, "s",
+                               arguments->sort ? arguments->sort : NETFLOWD_SORT_TOTAL,
+                               NETFLOWD_OPTION_LOOPBACK, "b", false);
 }
 
 int verb_rank(struct connection *connection, const struct arguments *arguments,

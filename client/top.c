@@ -163,6 +163,7 @@ static int read_arguments(const struct arguments *arguments, struct top_model *m
                 return EXIT_USAGE;
         }
         (void) top_sort_find(arguments->sort, &model->sort);
+        model->without_loopback = arguments->no_loopback;
         if (arguments->json) {
                 (void) fail("top is for a terminal: there is rank --watch --json");
                 return EXIT_USAGE;

@@ -38,6 +38,7 @@ struct top_bus {
         int64_t asked_second;           /* the last one that had closed when the round began */
         enum top_group asked_group;
         enum top_sort asked_sort;
+        bool asked_without_loopback;
         uint32_t asked_limit; /* rows; 0: all */
         uint32_t asked_pid;   /* 0: no details */
         bool again, now;      /* another round is wanted; at once */
@@ -110,6 +111,13 @@ static bool is_gone(sd_bus_message *reply) {
                sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NAME_HAS_NO_OWNER);
 }
 
+/* What is to be shown may have become something else since it was asked for. */
+static bool is_still_wanted(const struct top_bus *bus) {
+        const struct top_model *model = &bus->state->model;
+
+        return bus->asked_group == model->group && bus->asked_without_loopback == model->without_loopback;
+}
+
 static int on_rank(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         struct top_bus *bus = userdata;
         struct top_state *state = bus->state;
@@ -121,7 +129,7 @@ static int on_rank(sd_bus_message *reply, void *userdata, sd_bus_error *ret_erro
                 return 0;
         }
         rank = read_rank(bus, reply);
-        if (rank && bus->asked_group == state->model.group) {
+        if (rank && is_still_wanted(bus)) {
                 state->trouble[0] = '\0';
                 if (top_model_read_rank(&state->model, rank, bus->asked_second, bus->asked_limit,
                                         bus->asked_sort) < 0)
@@ -138,7 +146,7 @@ static int on_minute(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
         struct json_object *rank = read_rank(bus, reply);
 
         (void) ret_error;
-        if (rank && bus->asked_group == state->model.group && top_model_read_minute(&state->model, rank) < 0)
+        if (rank && is_still_wanted(bus) && top_model_read_minute(&state->model, rank) < 0)
                 (void) snprintf(state->trouble, sizeof(state->trouble), "out of memory");
         json_object_put(rank);
         end_ask(bus);
@@ -150,7 +158,7 @@ static int on_users(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
         struct json_object *rank = read_rank(bus, reply);
 
         (void) ret_error;
-        if (rank)
+        if (rank && bus->asked_without_loopback == bus->state->model.without_loopback)
                 top_model_read_users(&bus->state->model, rank);
         json_object_put(rank);
         end_ask(bus);
@@ -244,9 +252,10 @@ static void ask(struct top_bus *bus, sd_bus_message_handler_t handler, const cha
 }
 
 static void ask_rank(struct top_bus *bus, sd_bus_message_handler_t handler, const char *by, uint32_t limit,
-                     uint32_t recent) {
-        ask(bus, handler, NETFLOWD_INTERFACE, NETFLOWD_METHOD_GET_RANK, "suua{sv}", by, limit, recent, 1,
-            NETFLOWD_OPTION_SORT, "s", top_sort_name(bus->asked_sort));
+                     uint32_t recent, bool without_loopback) {
+        ask(bus, handler, NETFLOWD_INTERFACE, NETFLOWD_METHOD_GET_RANK, "suua{sv}", by, limit, recent,
+            without_loopback ? 2 : 1, NETFLOWD_OPTION_SORT, "s", top_sort_name(bus->asked_sort),
+            NETFLOWD_OPTION_LOOPBACK, "b", false);
 }
 
 /* Rows bring the seconds of their window. Where more than those have passed, or other rows may be among the
@@ -263,6 +272,7 @@ static void begin_round(struct top_bus *bus) {
         struct top_state *state = bus->state;
         const struct top_model *model = &state->model;
         const char *by = top_group_name(model->group);
+        const bool without = model->without_loopback;
 
         forget_asks(bus);
         bus->again = bus->now = false;
@@ -271,12 +281,13 @@ static void begin_round(struct top_bus *bus) {
         bus->asked_group = model->group;
         bus->asked_sort = model->sort == TOP_SORT_NAME ? TOP_SORT_TOTAL : model->sort;
         bus->asked_limit = top_model_wants_all(model) ? 0 : TOP_ROWS_ASKED;
+        bus->asked_without_loopback = without;
         bus->asked_pid = state->details.pid;
-        ask_rank(bus, on_rank, by, bus->asked_limit, model->recent);
+        ask_rank(bus, on_rank, by, bus->asked_limit, model->recent, without);
         if (lacks_minute(bus))
-                ask_rank(bus, on_minute, by, TOP_ROWS_ASKED, TOP_SECONDS);
-        ask_rank(bus, on_users, NETFLOWD_BY_USER, 0, model->recent);
-        ask_rank(bus, on_interfaces, NETFLOWD_BY_INTERFACE, 0, model->recent);
+                ask_rank(bus, on_minute, by, TOP_ROWS_ASKED, TOP_SECONDS, without);
+        ask_rank(bus, on_users, NETFLOWD_BY_USER, 0, model->recent, without);
+        ask_rank(bus, on_interfaces, NETFLOWD_BY_INTERFACE, 0, model->recent, false);
         ask(bus, on_properties, "org.freedesktop.DBus.Properties", "GetAll", "s", NETFLOWD_INTERFACE);
         if (state->details.pid == 0)
                 return;

@@ -69,24 +69,30 @@ static const char *rate_text(const struct top_state *state, uint64_t bytes, char
         return top_amount(bytes / state->model.recent, state->units, text);
 }
 
+static struct top_bytes interfaces_shown(const struct top_model *model) {
+        struct top_bytes shown = model->whole.interfaces;
+
+        if (model->without_loopback) {
+                shown.in -= model->whole.loopback.in;
+                shown.out -= model->whole.loopback.out;
+        }
+        return shown;
+}
+
 static void write_interfaces(const struct top_paper *paper, const struct top_state *state) {
         const struct top_whole *whole = &state->model.whole;
         char in[TOP_AMOUNT_MAX], out[TOP_AMOUNT_MAX], lo_in[TOP_AMOUNT_MAX], lo_out[TOP_AMOUNT_MAX];
-        struct top_bytes shown = whole->interfaces;
+        const struct top_bytes shown = interfaces_shown(&state->model);
 
         if (!whole->has_interfaces) {
                 top_write(paper, 1, TOP_PLAIN, "Interfaces  -");
                 return;
         }
-        if (state->without_loopback) {
-                shown.in -= whole->loopback.in;
-                shown.out -= whole->loopback.out;
-        }
         rate_text(state, shown.in, in);
         rate_text(state, shown.out, out);
         rate_text(state, whole->loopback.in, lo_in);
         rate_text(state, whole->loopback.out, lo_out);
-        if (state->without_loopback)
+        if (state->model.without_loopback)
                 top_write(paper, 1, TOP_PLAIN, "Interfaces  %7s/s in %7s/s out  without loopback", in, out);
         else
                 top_write(paper, 1, TOP_PLAIN, "Interfaces  %7s/s in %7s/s out  loopback %s/s in, %s/s out",
@@ -106,7 +112,8 @@ static char *share_text(uint64_t part, uint64_t whole, char text[16]) {
 static void write_processes(const struct top_paper *paper, const struct top_state *state) {
         const struct top_whole *whole = &state->model.whole;
         char in[TOP_AMOUNT_MAX], out[TOP_AMOUNT_MAX], share[16];
-        uint64_t rows = whole->rows.in + whole->rows.out, all = whole->interfaces.in + whole->interfaces.out;
+        const struct top_bytes interfaces = interfaces_shown(&state->model);
+        uint64_t rows = whole->rows.in + whole->rows.out, all = interfaces.in + interfaces.out;
 
         rate_text(state, whole->rows.in, in);
         rate_text(state, whole->rows.out, out);

@@ -126,11 +126,8 @@ static void press_pause(struct top_state *state) {
 }
 
 static void press_loopback(struct top_state *state) {
-        state->without_loopback = !state->without_loopback;
-        if (state->without_loopback)
-                (void) snprintf(
-                        state->message, sizeof(state->message),
-                        "netflowd does not tell loopback apart by process: the rows go on having it");
+        top_model_set_loopback(&state->model, !state->model.without_loopback);
+        state->ask = true;
 }
 
 static void press_bits(struct top_state *state) {
@@ -179,7 +176,7 @@ const struct top_key top_keys[] = {
         {"/", "/ filter", "only rows with a text: Enter keeps it, Esc drops it", press_filter, {'/'}},
         {"Esc", NULL, "back to the table; there, drop the filter", press_escape, {ESCAPE}},
         {"p, Space", "p pause", "stay as it is, and go on", press_pause, {'p', ' '}},
-        {"l", NULL, "the line of interfaces with loopback or without", press_loopback, {'l'}},
+        {"l", NULL, "with what went over loopback or without", press_loopback, {'l'}},
         {"b", NULL, "bytes or bits", press_bits, {'b'}},
         {"B", NULL, "to the base of 1000 or 1024", press_binary, {'B'}},
         {"Ctrl-L", NULL, "paint the screen anew", press_repaint, {CONTROL('L')}},

@@ -342,6 +342,12 @@ void top_model_set_group(struct top_model *model, enum top_group group) {
         model->cut = false;
 }
 
+void top_model_set_loopback(struct top_model *model, bool without) {
+        model->without_loopback = without;
+        drop_rows(model);
+        model->cut = false;
+}
+
 void top_model_set_sort(struct top_model *model, enum top_sort sort) {
         model->sort = sort;
         show(model);

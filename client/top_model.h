@@ -103,6 +103,7 @@ struct top_model {
         enum top_group group;
         enum top_sort sort;
         char filter[64];        /* shown are rows that have it in their texts; "": all */
+        bool without_loopback;  /* rows are without what went over loopback, as is whole.rows */
         uint32_t recent;        /* the window, seconds */
         int64_t last_second;    /* the last one that is told of; UNIX time, 0: none yet */
         struct top_row *rows;   /* n, by identity */
@@ -117,9 +118,9 @@ struct top_model {
 void top_model_init(struct top_model *model);
 void top_model_done(struct top_model *model);
 
-/* Takes an answer of GetRank() by what the model is grouped by, asked when last_second was the last closed
- * one; limit and sort are what it was asked with, limit 0 being none. What rows are known already keep their
- * history. Returns 0, or -ENOMEM with the model as it was. */
+/* Takes an answer of GetRank() by what the model is grouped by, with loopback or without as it has it, asked
+ * when last_second was the last closed one; limit and sort are what it was asked with, limit 0 being none. What
+ * rows are known already keep their history. Returns 0, or -ENOMEM with the model as it was. */
 int top_model_read_rank(struct top_model *model, struct json_object *rank, int64_t last_second,
                         uint32_t limit, enum top_sort sort);
 
@@ -127,10 +128,10 @@ int top_model_read_rank(struct top_model *model, struct json_object *rank, int64
  */
 int top_model_read_minute(struct top_model *model, struct json_object *rank);
 
-/* Takes an answer of GetRank() by user: the sum of all processes. */
+/* Takes an answer of GetRank() by user: the sum of all processes, with loopback or without. */
 void top_model_read_users(struct top_model *model, struct json_object *rank);
 
-/* Takes an answer of GetRank() by interface. */
+/* Takes an answer of GetRank() by interface, with loopback. */
 void top_model_read_interfaces(struct top_model *model, struct json_object *rank);
 
 /* Takes the properties. */
@@ -143,6 +144,9 @@ bool top_model_pass(struct top_model *model, int64_t last_second);
 
 /* From another grouping on, the rows are others: there are none until they are told. */
 void top_model_set_group(struct top_model *model, enum top_group group);
+
+/* The same with loopback or without, but for who is selected. */
+void top_model_set_loopback(struct top_model *model, bool without);
 
 void top_model_set_sort(struct top_model *model, enum top_sort sort);
 

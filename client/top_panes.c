@@ -25,7 +25,10 @@ static void add_help(struct top_lines *lines, const void *state) {
 static const char *nothing_text(const struct top_state *state) {
         if (state->model.n > 0)
                 return "Nothing matches the filter.";
-        return state->model.last_second > 0 ? "No process had traffic yet." : "Asking netflowd.";
+        if (state->model.last_second == 0)
+                return "Asking netflowd.";
+        return state->model.without_loopback ? "No process had traffic yet, without loopback."
+                                             : "No process had traffic yet.";
 }
 
 static enum top_ink ink_of(const struct top_row *row, bool selected) {

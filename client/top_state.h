@@ -36,7 +36,6 @@ struct top_state {
         struct top_units units;
         enum top_pane pane;
         enum top_link link;
-        bool without_loopback; /* in the line of interfaces */
         bool paused;
         bool editing;      /* the filter is being typed */
         size_t scroll;     /* lines of the pane that are above what is seen of it, */

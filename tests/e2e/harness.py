@@ -396,6 +396,42 @@ def move(client):
     client.tell("send", "c", "127.0.0.1", 7000, 20, 1000)
 
 
+@contextlib.contextmanager
+def beside_loopback(a, b):
+    """Three processes that have moved datagrams: one over loopback and over the cable, one over loopback only, at an
+    address that does not look like it, and one over the cable only. Gives them, each with what it sent over the cable."""
+    with traffic(a) as both, traffic(a) as inner, traffic(a) as outer, traffic(b) as peer:
+        for host, address in ((inner, "10.9.0.1"), (peer, "10.9.0.2")):
+            host.tell("udp", "s", address, 7000)
+        for sender in (both, outer):
+            sender.tell("udp", "c", "10.9.0.1", 0)
+        both.tell("send", "c", "10.9.0.1", 7000, 20, 1000)
+        both.tell("send", "c", "10.9.0.2", 7000, 3, 100)
+        outer.tell("send", "c", "10.9.0.2", 7000, 5, 200)
+        yield {both: 3 * 128, inner: 0, outer: 5 * 228}
+
+
+def until_split(daemon, processes):
+    """Until each has, with loopback and without, just what it moved."""
+    both, inner, outer = processes
+
+    def amounts(*words):
+        rows = {row.get("pid"): row for row in daemon.json("rank", "--limit", "0", "--recent", "300", *words)}
+        return [{part: (row[part]["in"], row[part]["out"]) for part in ("total", "traffic_stats")} |
+                {"ring": tuple(sum(bucket[way] for bucket in row["ring"]) for way in ("in", "out"))}
+                for process in processes if (row := rows.get(process.pid))]
+
+    def truth(*pairs):
+        return [{part: pair for part in ("total", "traffic_stats", "ring")} for pair in pairs]
+
+    without, everything = truth((0, processes[both]), (0, processes[outer])), \
+        truth((0, 20 * 1028 + processes[both]), (20 * 1028, 0), (0, processes[outer]))
+    try:
+        until(lambda: amounts("--no-loopback") == without and amounts() == everything, "the truth", deadline=10)
+    except AssertionError as error:
+        raise AssertionError(f"{amounts('--no-loopback')}, {amounts()}") from error
+
+
 def too_late(number, frame):
     raise AssertionError(f"nothing came in {DEADLINE} s")
 

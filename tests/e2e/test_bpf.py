@@ -16,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 
-from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Daemon, Host, alone, assert_balanced, cgroup, daemon_with_bpf,
-                     devices, has_owner, hosts, join, main, private_bus, sh, traffic, until)
+from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Daemon, Host, alone, assert_balanced, beside_loopback, cgroup,
+                     daemon_with_bpf, devices, has_owner, hosts, join, main, private_bus, sh, traffic, until, until_split)
 from web_server import nginx
 from wire import WAYS, moved, wire
 
@@ -503,6 +503,13 @@ def test_loopback(build):
         assert (one["in"], one["out"]) == (two["out"], two["in"]), (one, two)
 
 
+def test_without_loopback(build):
+    """It is told apart in the kernel, in whatever network namespace."""
+    with daemon_with_bpf(build) as daemon, wire() as (a, b), beside_loopback(a, b) as processes:
+        until_split(daemon, processes)
+        assert "lo" not in {row.get("interface") for row in daemon.json("rank", "--by", "interface", "--no-loopback")}
+
+
 # --- that it loads, or why not -----------------------------------------------------------------------------------
 
 CAPABILITIES = ("bpf", "perfmon", "net_admin")
@@ -690,6 +697,7 @@ def test_chosen_devices(build):
 main([test_one_shot_curl, test_connections, test_one_shot_udp, test_wrk, test_container, test_fragments, test_headers,
       test_old_sockets, test_preforked,
       test_passed, test_passed_on, test_activated, test_udp_peers, test_udp_receiver, test_exec, test_exit_before_close,
-      test_thread, test_io_uring, test_syn_cookies, test_time_wait, test_no_socket, test_never_accepted, test_loopback, test_three_capabilities,
+      test_thread, test_io_uring, test_syn_cookies, test_time_wait, test_no_socket, test_never_accepted, test_loopback,
+      test_without_loopback, test_three_capabilities,
       test_chosen_devices, test_falls_back, test_killed,
       test_what_it_does_not_know, test_recording, test_filter, test_two_daemons])

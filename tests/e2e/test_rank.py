@@ -4,7 +4,8 @@
 
 import subprocess
 
-from harness import INTERFACE, NAME, OBJECT, assert_balanced, busy, daemon_on, hosts, main, sh, traffic
+from harness import (INTERFACE, NAME, OBJECT, assert_balanced, beside_loopback, busy, daemon_on, hosts, main, sh, traffic,
+                     until_split)
 
 NOBODY = ["setpriv", "--reuid=65534", "--clear-groups"]
 
@@ -62,6 +63,33 @@ def test_sort(build):
             assert (rows[0]["pid"] == client.pid) is first, (key, rows)
 
 
+def test_loopback(build):
+    """Without it, each way to look at it comes to what the cable has counted, and it is as if nothing else had been."""
+    with hosts() as (a, b), daemon_on(a, build) as daemon, beside_loopback(a, b) as processes:
+        both, inner, outer = processes
+        until_split(daemon, processes)
+        assert_balanced(daemon, daemon.in_windows())
+        counted = a.counters("v0")
+        for what, label, count in (("process", "pid", 2), ("app", "name", 1), ("unit", "unit", 1), ("user", "user", 1),
+                                   ("interface", "interface", 1), ("remote", "remote", 1), ("protocol", "protocol", 1)):
+            rows = rank_by(daemon, what, "--no-loopback")
+            assert len(rows) == count and sum(map(bytes_of, rows)) == counted["out"], (what, rows, counted)
+            if what in ("app", "unit", "user"):
+                assert rows[0]["processes"] == 2 and rank_by(daemon, what)[0]["processes"] == 3, (what, rows)
+            elif what != "process":
+                assert rows[0][label] == {"interface": "v0", "remote": "10.9.0.2", "protocol": "udp"}[what], rows
+        assert [row["pid"] for row in rank_by(daemon, "process", "--no-loopback")] == [outer.pid, both.pid]
+        assert [row["pid"] for row in rank_by(daemon, "process")] == [both.pid, inner.pid, outer.pid]
+        assert {row["interface"] for row in rank_by(daemon, "interface")} == {"lo", "v0"}
+        lines = daemon.ctl("rank", "--csv", "--no-loopback").stdout.splitlines()
+        assert [line.split(",")[0] for line in lines] == ["pid", str(outer.pid), str(both.pid)], lines
+        with subprocess.Popen([f"{build}/netflowctl", "rank", "--no-loopback", "--watch", "--no-legend"], text=True,
+                              env=daemon.environment, stdout=subprocess.PIPE) as watch:
+            lines = [watch.stdout.readline() for _ in range(3)]
+            watch.terminate()
+        assert str(inner.pid) not in {line.split()[0] for line in lines if line.strip()}, lines
+
+
 def test_errors(build):
     with busy(build) as (daemon, _):
         for words, status, said in ((["--by", "phase"], 2, "process, app, unit"), (["--sort", "name"], 2, "total, in")):
@@ -70,6 +98,7 @@ def test_errors(build):
         for arguments, said in ((["phase", "5", "5", "0"], "process, app, unit"), (["app", "5", "0", "0"], "1..300"),
                                 (["app", "5", "301", "0"], "1..300"), (["app", "5", "5", "1", "sort", "s", "x"], "total, in"),
                                 (["app", "5", "5", "1", "sort", "u", "1"], "sort"),
+                                (["app", "5", "5", "1", "loopback", "s", "no"], "loopback"),
                                 (["app", "5", "5", "1", "what", "s", "x"], "what")):
             result = subprocess.run(["busctl", f"--address={daemon.address}", "call", NAME, OBJECT, INTERFACE, "GetRank",
                                      "suua{sv}", *arguments], check=False, text=True, stdout=subprocess.PIPE,
@@ -89,4 +118,4 @@ def test_other_user(build):
         assert result.returncode == 1 and "org.netflowd1.inspect" in result.stderr, result
 
 
-main([test_sums, test_sort, test_errors, test_other_user])
+main([test_sums, test_sort, test_loopback, test_errors, test_other_user])

@@ -114,7 +114,8 @@ def test_table(build):
                               ("/ P Y", "2 of 2"), ("C-u q", "0 of 2.*/q$"), ("Escape", "2 of 2")):
             at.press(keys, pattern)
         for keys, pattern in (("b", f" {20 * 1028 * 8 // 1000} kb "), ("B", r" 161 Kib "), ("b", r" 20 KiB "), ("B", sent),
-                              ("l", r"^Interfaces .* without loopback$(.*\n)+netflowd does not"), ("l", r"out  loopback \d")):
+                              ("l", r"^Interfaces .* without loopback$(.*\n)+No process had"),
+                              ("l", rf"out  loopback \d(.*\n)+ +{client.pid} python3 .* {sent} ")):
             at.press(keys, pattern)
         at.press("p", "^PAUSED")
         assert re.search(r"\x1b\[[\d;]*41", at.screen("-e")), at.screen("-e")
@@ -220,6 +221,9 @@ def test_names(build):
             for pattern in names.values():
                 assert re.search(rf"^ +\d+ {pattern} +root ", screen, re.M), (pattern, screen)
             assert "\x1b[31mz" not in at.screen("-e")
+            # they go on, and over loopback only
+            at.press("l", r" 0 of 0 by .*\nInterfaces .* without loopback\nProcesses +0 B/s in +0 B/s out$(.*\n)+No process had")
+            at.press("l", r" 4 of 4 by .*\nInterfaces .*\nProcesses +0 B/s in +\S+ kB/s out ")
 
 
 def test_many(build):

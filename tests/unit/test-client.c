@@ -68,6 +68,7 @@ static void test_arguments(void **state) {
                 "--limit x", "--limit -1", "--recent 0", "--recent 301",    "--recent=",
                 "--watch=0", "--nonsense", "show 1 2",   "show 4294967296",
                 "--json --csv", "show 1 --csv --watch", "--format waybar", "monitor --format x", "monitor --json --format waybar", "monitor --csv", "start --csv", "stop --watch", "monitor --watch",
+                "flows --no-loopback", "show 1 --no-loopback", "--no-loopback=1",
         };
         struct arguments arguments;
 
@@ -82,6 +83,10 @@ static void test_arguments(void **state) {
                 -1);
         assert_true(arguments.json && arguments.no_legend && arguments.standalone);
         assert_int_equal(arguments.recent, 300);
+        assert_false(arguments.no_loopback);
+        assert_int_equal(read_arguments(&arguments, "--no-loopback"), -1);
+        assert_true(arguments.no_loopback);
+        assert_int_equal(read_arguments(&arguments, "top --no-loopback"), -1);
         assert_int_equal(read_arguments(&arguments, "show 42"), -1);
         assert_int_equal(arguments.pid, 42);
         assert_int_equal(read_arguments(&arguments, "--watch"), -1);

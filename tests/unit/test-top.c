@@ -108,6 +108,10 @@ static void test_selection(void **state) {
         assert_int_equal(top_model_selected(&model), 2);
         top_model_select(&model, 99);
         assert_int_equal(top_model_selected(&model), 3);
+        top_model_set_loopback(&model, true); /* other amounts, but the same processes */
+        assert_int_equal(model.n_shown, 0);
+        read_rank(&model, RANK, T0);
+        assert_int_equal(top_model_selected(&model), 3);
         top_model_set_group(&model, TOP_BY_APP);
         assert_int_equal(model.n_shown, 0);
         assert_int_equal(top_model_selected(&model), 0);
@@ -471,9 +475,12 @@ static void test_keys(void **unused) {
         assert_false(*state.message);
         press(&state, "?bBlp");
         assert_true(state.pane == TOP_HELP && state.units.bits && state.units.binary &&
-                    state.without_loopback && state.paused);
+                    state.model.without_loopback && state.paused);
         press(&state, "?");
         assert_int_equal(state.pane, TOP_TABLE);
+        assert_true(state.ask && state.model.n == 0); /* rows without loopback are others */
+        press(&state, "l");
+        assert_false(state.model.without_loopback);
         state.ask = false;
         press(&state, "g");
         assert_true(state.ask && state.model.group == TOP_BY_APP && state.model.n == 0);
