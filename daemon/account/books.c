@@ -76,12 +76,21 @@ static void settle(struct books *books, struct flow *flow, uint64_t *account) {
         traffic_clear(&flow->pending);
 }
 
+/* A flow that has only just been made has not even an interface yet. */
+static bool holds_nothing(const struct flow *flow) {
+        return flow->pending.packets_in + flow->pending.packets_out == 0;
+}
+
 void books_settle_process(struct books *books, struct process *process, struct flow *flow) {
+        if (holds_nothing(flow))
+                return;
         count_loss(books, split_traffic_merge(&process->traffic, flow->loopback, &flow->pending));
         settle(books, flow, &books->ledger.attributed);
 }
 
 void books_settle_unattributed(struct books *books, enum unattributed reason, struct flow *flow) {
+        if (holds_nothing(flow))
+                return;
         count_loss(books, traffic_merge(&books->unattributed[reason], &flow->pending));
         settle(books, flow, &books->ledger.unattributed[reason]);
 }

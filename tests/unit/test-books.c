@@ -175,12 +175,19 @@ static void test_syn_begins_a_new_connection(void **state) {
                       data = syn;
         struct books *books = new_books(10);
         struct process *first = add_process(books, 7);
+        const struct rank_query query = {.now_usec = T0_USEC, .recent = 5};
+        struct dimension_row *rows;
         struct flow *flow;
+        size_t n;
 
         (void) state;
         syn.connection_start = true;
+        syn.ifindex = data.ifindex = 2;
         data.bytes = 1000;
         enter(books, syn);
+        assert_int_equal(dimensions_rank(books->dimensions, DIMENSION_INTERFACE, &query, &rows, &n), 0);
+        assert_int_equal(n, 0); /* nothing is settled, to no interface either */
+        free(rows);
         enter(books, data);
         settle(books, first);
         enter(books, data);
