@@ -24,7 +24,7 @@ from harness import (  # pylint: disable=wrong-import-position
 SERVICE = "netflowd.service"
 GROUP = pathlib.Path("/sys/fs/cgroup/system.slice", SERVICE)
 PACKET = 100  # bytes at the IP layer of each that tests/tools/flood.c sends
-ANSWERS = 16  # that are asked for at once
+ANSWERS = 32  # that are asked for at once
 LIMITS = {"CPUQuota": "20%", "MemoryMax": "64M"}  # as the unit says
 CAPABILITIES = {"cap_dac_read_search": 2, "cap_net_admin": 12, "cap_net_raw": 13, "cap_sys_ptrace": 19,
                 "cap_perfmon": 38, "cap_bpf": 39}
@@ -301,14 +301,15 @@ def test_full_rows(build):
         with flooding(here, build, "seconds", 200, 300) as processes:
             assert processes.stdout.readline() == "done\n"
             counted_at(daemon, here)
-            rank, before = daemon.rank(), int(group("memory.current"))
+            rank, before, peak = daemon.rank(), int(group("memory.current")), int(group("memory.peak"))
             answers = pipelined.ask(ANSWERS, NAME, OBJECT, INTERFACE, "GetProcessRank", "uu",
                                     struct.pack("<II", 0, 300))
             note = memory_note()
         buckets = sum(len(row["ring"]) for row in rank)
-        assert len(rank) > 80 and buckets > 200 * len(rank), (len(rank), buckets)
+        assert len(rank) > 60 and buckets > 200 * len(rank), (len(rank), buckets)
         assert sum(answers) > 12 << 20, answers  # together they would not fit
-        assert int(group("memory.peak")) < before + 3 * max(answers), (before, answers)  # there is one at a time
+        # there is one at a time; what it took to load programs may have been more
+        assert int(group("memory.peak")) <= max(peak, before + 3 * max(answers)), (peak, before, answers)
         assert daemon.ledger()["unattributed-overflow"] > 0, daemon.ledger()  # the table of processes was full
         assert int(group("memory.peak")) < 12 << 20
         daemon.assert_well()
