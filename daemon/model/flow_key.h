@@ -13,8 +13,9 @@ struct flow_key {
         struct in6_addr remote;
         uint16_t local_port;  /* host order; for ICMP echo the identifier, on the side that asked; else 0 */
         uint16_t remote_port; /* host order */
+        uint16_t netns; /* network namespace of the local end: 0 ours, else as struct interface has it */
         uint8_t protocol;     /* IPPROTO_*: the transport behind all extension headers */
-        uint8_t padding[3];
+        uint8_t padding;
 };
 _Static_assert(sizeof(struct flow_key) == 40, "flow keys are hashed as bytes: no hidden padding");
 
@@ -29,6 +30,7 @@ static inline struct flow_key flow_key_reverse(const struct flow_key *key) {
                 .remote = key->local,
                 .local_port = key->remote_port,
                 .remote_port = key->local_port,
+                .netns = key->netns,
                 .protocol = key->protocol,
         };
 }

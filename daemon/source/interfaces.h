@@ -32,6 +32,8 @@ struct interface {
 
         enum interface_kind kind;
         uint16_t arp_type; /* ARPHRD_*, linux/if_arp.h */
+        uint16_t peer_netns; /* of a veth: the network namespace of its other end, which is 1 + the id that
+                              * this one has for it (ip-netns(8), list-id); 0: this one, or none of that */
         uint16_t vlan_id;  /* INTERFACE_VLAN */
         bool has_mac;
         uint8_t mac[6];

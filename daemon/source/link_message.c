@@ -25,6 +25,14 @@ static const struct {
         {"gtp", INTERFACE_TUNNEL},       {"ovpn", INTERFACE_TUNNEL},      {"amt", INTERFACE_TUNNEL},
 };
 
+/* What is gathered while the attributes of one message are read. */
+struct reading {
+        struct interface interface;
+        bool is_veth;
+        bool lower_is_elsewhere;
+        uint16_t netns; /* where that is; 0: not told, or beyond what is followed */
+};
+
 static enum interface_kind kind_of(const char *name) {
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
                 if (strcmp(kinds[i].name, name) == 0)
@@ -40,13 +48,16 @@ static void read_vlan(const struct nlattr *data, struct interface *interface) {
                 interface->vlan_id = mnl_attr_get_u16(attribute);
 }
 
-static void read_info(const struct nlattr *info, struct interface *interface) {
+static void read_info(const struct nlattr *info, struct reading *reading) {
+        struct interface *interface = &reading->interface;
         const struct nlattr *attribute, *data = NULL;
 
         mnl_attr_for_each_nested(attribute, info) {
                 if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND &&
-                    mnl_attr_validate(attribute, MNL_TYPE_STRING) >= 0)
+                    mnl_attr_validate(attribute, MNL_TYPE_STRING) >= 0) {
                         interface->kind = kind_of(mnl_attr_get_str(attribute));
+                        reading->is_veth = strcmp(mnl_attr_get_str(attribute), "veth") == 0;
+                }
                 if (mnl_attr_get_type(attribute) == IFLA_INFO_DATA)
                         data = attribute;
         }
@@ -61,8 +72,20 @@ static void read_mac(const struct nlattr *attribute, struct interface *interface
         interface->has_mac = true;
 }
 
-static void read_attribute(const struct nlattr *attribute, struct interface *interface,
-                           bool *ret_lower_is_elsewhere) {
+/* Ids of namespaces are counted up from 0, where nobody chose them; NETNSA_NSID_NOT_ASSIGNED is below. */
+static void read_netns(const struct nlattr *attribute, struct reading *reading) {
+        uint32_t id;
+
+        reading->lower_is_elsewhere = true;
+        if (mnl_attr_validate(attribute, MNL_TYPE_U32) < 0)
+                return;
+        id = mnl_attr_get_u32(attribute);
+        reading->netns = id < UINT16_MAX ? (uint16_t) (id + 1) : 0;
+}
+
+static void read_attribute(const struct nlattr *attribute, struct reading *reading) {
+        struct interface *interface = &reading->interface;
+
         switch (mnl_attr_get_type(attribute)) {
         case IFLA_IFNAME:
                 if (mnl_attr_validate(attribute, MNL_TYPE_STRING) >= 0)
@@ -78,13 +101,13 @@ static void read_attribute(const struct nlattr *attribute, struct interface *int
                         interface->lower = mnl_attr_get_u32(attribute);
                 break;
         case IFLA_LINK_NETNSID: /* lower is an index in that namespace then */
-                *ret_lower_is_elsewhere = true;
+                read_netns(attribute, reading);
                 break;
         case IFLA_ADDRESS:
                 read_mac(attribute, interface);
                 break;
         case IFLA_LINKINFO:
-                read_info(attribute, interface);
+                read_info(attribute, reading);
                 break;
         default:
                 break;
@@ -93,22 +116,22 @@ static void read_attribute(const struct nlattr *attribute, struct interface *int
 
 int link_message_parse(const struct nlmsghdr *message, struct interface *ret_interface) {
         const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
-        bool lower_is_elsewhere = false;
         const struct nlattr *attribute;
-        struct interface interface;
+        struct reading reading = {};
 
         if (message->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(message) < sizeof(*info) ||
             info->ifi_index <= 0)
                 return -EBADMSG;
-        interface = (struct interface){
+        reading.interface = (struct interface){
                 .ifindex = (uint32_t) info->ifi_index,
                 .flags = info->ifi_flags,
                 .arp_type = info->ifi_type,
         };
-        mnl_attr_for_each(attribute, message, sizeof(*info))
-                read_attribute(attribute, &interface, &lower_is_elsewhere);
-        if (lower_is_elsewhere)
-                interface.lower = 0;
-        *ret_interface = interface;
+        mnl_attr_for_each(attribute, message, sizeof(*info)) read_attribute(attribute, &reading);
+        if (reading.lower_is_elsewhere)
+                reading.interface.lower = 0;
+        if (reading.is_veth)
+                reading.interface.peer_netns = reading.netns;
+        *ret_interface = reading.interface;
         return 0;
 }
