@@ -10,7 +10,7 @@
 #include "util/clock.h"
 
 /* Programs in the kernel tell who uses which socket, which is remembered for a while; what they did not tell is
- * asked as without them. Both see the same sockets, those of our network namespace. */
+ * asked as without them. Those of other network namespaces are not told of. */
 
 /* Closed sockets are remembered for as long as packets may wait to be read and flows for their owner. */
 #define KEEP_USEC (10 * USEC_PER_SEC)
@@ -110,7 +110,7 @@ static void bpf_owner_update(void *state) {
 }
 
 static bool is_told_of(const struct flow_key *key) {
-        return key->protocol == IPPROTO_TCP || key->protocol == IPPROTO_UDP;
+        return key->netns == 0 && (key->protocol == IPPROTO_TCP || key->protocol == IPPROTO_UDP);
 }
 
 /* What was told later than the last read is older than packets that were sent later. */
@@ -164,6 +164,12 @@ static bool bpf_owner_contested(const void *state, const struct owner_question *
         return owner_procfs.contested(owner->procfs, question, cookie);
 }
 
+static void bpf_owner_rest(void *state) {
+        struct bpf_owner *owner = state;
+
+        owner_procfs.rest(owner->procfs);
+}
+
 static void bpf_owner_stats(const void *state, struct owner_stats *ret_stats) {
         const struct bpf_owner *owner = state;
 
@@ -179,6 +185,7 @@ const struct owner_ops owner_bpf = {
         .confirm = bpf_owner_confirm,
         .update = bpf_owner_update,
         .contested = bpf_owner_contested,
+        .rest = bpf_owner_rest,
         .stats = bpf_owner_stats,
         .recall = bpf_owner_recall,
         .changed = bpf_owner_changed,

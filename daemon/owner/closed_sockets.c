@@ -29,9 +29,9 @@ struct closed_sockets {
         char buffer[MESSAGE_BYTES] __attribute__((aligned(8)));
 };
 
-static int subscribe(struct mnl_socket *socket) {
+static int subscribe(struct mnl_socket *socket, bool everywhere) {
         static const unsigned groups[] = {SKNLGRP_INET_UDP_DESTROY, SKNLGRP_INET6_UDP_DESTROY};
-        int fd = mnl_socket_get_fd(socket), bytes = RECEIVE_BYTES;
+        int fd = mnl_socket_get_fd(socket), bytes = RECEIVE_BYTES, yes = 1;
 
         if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
                 return -errno;
@@ -39,6 +39,8 @@ static int subscribe(struct mnl_socket *socket) {
          */
         if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
                 (void) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+        if (everywhere && mnl_socket_setsockopt(socket, NETLINK_LISTEN_ALL_NSID, &yes, sizeof(yes)) < 0)
+                return -errno;
         for (size_t i = 0; i < ELEMENTSOF(groups); i++)
                 if (mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, (void *) &groups[i],
                                           sizeof(groups[i])) < 0)
@@ -46,7 +48,7 @@ static int subscribe(struct mnl_socket *socket) {
         return 0;
 }
 
-int closed_sockets_new(struct closed_sockets **ret_closed) {
+int closed_sockets_new(bool everywhere, struct closed_sockets **ret_closed) {
         _cleanup_(closed_sockets_freep) struct closed_sockets *closed = calloc(1, sizeof(*closed));
         int r;
 
@@ -58,7 +60,7 @@ int closed_sockets_new(struct closed_sockets **ret_closed) {
         closed->socket = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (!closed->socket)
                 return -errno;
-        r = subscribe(closed->socket);
+        r = subscribe(closed->socket, everywhere);
         if (r < 0)
                 return r;
 

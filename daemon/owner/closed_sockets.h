@@ -12,9 +12,10 @@
  * from a moment ago: on a port that was closed in between, they may be the last one's. */
 struct closed_sockets;
 
-/* Listens to the kernel's sock_diag(7) broadcasts, in the network namespace of the caller. Returns 0 or a
- * negative errno. */
-int closed_sockets_new(struct closed_sockets **ret_closed);
+/* Listens to the kernel's sock_diag(7) broadcasts, in the network namespace of the caller, or with
+ * `everywhere` in all that have an id there as well: which one a socket was in is not told apart. That takes
+ * CAP_NET_BROADCAST. Returns 0 or a negative errno. */
+int closed_sockets_new(bool everywhere, struct closed_sockets **ret_closed);
 void closed_sockets_free(struct closed_sockets *closed);
 DEFINE_CLEANUP(struct closed_sockets *, closed_sockets_free)
 

@@ -2,7 +2,11 @@
 #include "owner/owner_lookup.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
+
+#include "owner/netns_socket.h"
+#include "util/capability.h"
 
 const struct owner_ops *const owner_implementations[] = {&owner_bpf, &owner_procfs, NULL};
 
@@ -66,6 +70,15 @@ int owner_lookup_confirm(struct owner_lookup *lookup, const struct owner_questio
 
 void owner_lookup_update(struct owner_lookup *lookup) {
         lookup->ops->update(lookup->state);
+}
+
+void owner_lookup_rest(struct owner_lookup *lookup) {
+        lookup->ops->rest(lookup->state);
+}
+
+int owner_lookup_check_namespaces(void) {
+        /* closed sockets have to be heard of, too: closed_sockets.h */
+        return have_capability(CAP_NET_BROADCAST) ? netns_check() : -EPERM;
 }
 
 bool owner_lookup_contested(const struct owner_lookup *lookup, const struct owner_question *question,

@@ -57,6 +57,7 @@ struct owner_ops {
                        uint64_t now_usec);
         void (*update)(void *state);
         bool (*contested)(const void *state, const struct owner_question *question, uint64_t cookie);
+        void (*rest)(void *state);
         void (*stats)(const void *state, struct owner_stats *ret_stats);
         bool too_late; /* connections may come and go between two questions: see openings.h */
 
@@ -96,6 +97,13 @@ int owner_lookup_confirm(struct owner_lookup *lookup, const struct owner_questio
 /* Takes notice of what the kernel has told by itself since the last call. To be called at each drain, before
  * anything is asked. */
 void owner_lookup_update(struct owner_lookup *lookup);
+
+/* Lets go of what was opened for questions: to be called when the last of a drain has been asked. */
+void owner_lookup_rest(struct owner_lookup *lookup);
+
+/* Can sockets in other network namespaces be looked up: flow_key.netns? Returns 0; -EPERM where capabilities
+ * are missing (CAP_SYS_ADMIN, CAP_NET_BROADCAST), or another negative errno. */
+int owner_lookup_check_namespaces(void);
 
 /* Could the packets in question be another socket's than the one with this cookie (0: one that is not
  * known), of which the kernel answers now? A connection's are not: its tuple is told to be new by a SYN. A

@@ -5,6 +5,7 @@
 
 #include "owner/binding.h"
 #include "owner/closed_sockets.h"
+#include "owner/network_namespaces.h"
 #include "owner/owner_lookup.h"
 #include "owner/sock_diag.h"
 #include "owner/socket_holders.h"
@@ -20,11 +21,14 @@ struct procfs_owner {
         struct sock_diag *diag;
         struct socket_holders *holders;
         struct closed_sockets *closed;
+        struct network_namespaces *namespaces;  /* NULL: others than ours cannot be entered */
+        struct closed_sockets *closed_anywhere; /* with namespaces only */
+        struct sock_diag *asked;                /* of the namespace that the question under way is about */
         struct owner_stats stats;
         struct {
                 struct process_id process;
                 uint64_t now_usec;
-                uint16_t port;
+                uint16_t port, netns;
                 uint8_t protocol;
         } sole[SOLE_PORTS];
 };
@@ -37,11 +41,28 @@ static void procfs_close(void *state) {
         sock_diag_free(owner->diag);
         socket_holders_free(owner->holders);
         closed_sockets_free(owner->closed);
+        network_namespaces_free(owner->namespaces);
+        closed_sockets_free(owner->closed_anywhere);
         free(owner);
 }
 
 static void procfs_closep(struct procfs_owner **owner) {
         procfs_close(*owner);
+}
+
+/* Where that is not possible, only what is here is looked up. */
+static int open_namespaces(struct procfs_owner *owner, const char *proc_root) {
+        int r;
+
+        r = network_namespaces_new(proc_root, &owner->namespaces);
+        if (r < 0)
+                return r == -ENOMEM ? r : 0;
+        r = closed_sockets_new(true, &owner->closed_anywhere);
+        if (r < 0) {
+                network_namespaces_free(TAKE_PTR(owner->namespaces));
+                return r == -ENOMEM ? r : 0;
+        }
+        return 0;
 }
 
 static int procfs_open(const struct owner_config *config, void **ret_state, char ret_why[static OWNER_WHY_MAX]) {
@@ -57,7 +78,10 @@ static int procfs_open(const struct owner_config *config, void **ret_state, char
         r = socket_holders_new(config, &owner->holders);
         if (r < 0)
                 return r;
-        r = closed_sockets_new(&owner->closed);
+        r = closed_sockets_new(false, &owner->closed);
+        if (r < 0)
+                return r;
+        r = open_namespaces(owner, config->proc_root);
         if (r < 0)
                 return r;
 
@@ -65,12 +89,25 @@ static int procfs_open(const struct owner_config *config, void **ret_state, char
         return 0;
 }
 
+/* Finds whom to ask about a flow. Returns 1, 0: its namespace cannot be seen; a negative errno, -EAGAIN for
+ * later. */
+static int address_question(struct procfs_owner *owner, const struct flow_key *key, uint64_t now_usec) {
+        owner->asked = owner->diag;
+        if (key->netns == 0)
+                return 1;
+        if (!owner->namespaces)
+                return 0;
+        return network_namespaces_enter(owner->namespaces, key->netns, &key->local, now_usec, &owner->asked);
+}
+
 static int look_up(struct procfs_owner *owner, const struct owner_question *question,
                    struct socket_info *ret_socket) {
         int r;
 
         owner->stats.lookups++;
-        r = sock_diag_find(owner->diag, question->key, question->ifindex, ret_socket);
+        /* the interface is the end here of a pair: its other one is what a socket there is bound to */
+        r = sock_diag_find(owner->asked, question->key, question->key->netns == 0 ? question->ifindex : 0,
+                           ret_socket);
         if (r < 0)
                 owner->stats.netlink_errors++;
         return r;
@@ -81,7 +118,7 @@ static int list_bound(struct procfs_owner *owner, uint8_t protocol, uint16_t por
         int r;
 
         owner->stats.lookups++;
-        r = sock_diag_bound(owner->diag, protocol, port, states, ret_sockets, BOUND_MAX);
+        r = sock_diag_bound(owner->asked, protocol, port, states, ret_sockets, BOUND_MAX);
         if (r < 0)
                 owner->stats.netlink_errors++;
         return r;
@@ -105,7 +142,7 @@ static bool known_sole(struct procfs_owner *owner, const struct flow_key *key,
                        const struct process_id *process, uint64_t now_usec) {
         const __typeof__(owner->sole[0]) *sole = &owner->sole[key->local_port % SOLE_PORTS];
 
-        return sole->now_usec == now_usec && sole->port == key->local_port &&
+        return sole->now_usec == now_usec && sole->port == key->local_port && sole->netns == key->netns &&
                sole->protocol == key->protocol && same_process(&sole->process, process);
 }
 
@@ -116,6 +153,7 @@ static void remember_sole(struct procfs_owner *owner, const struct flow_key *key
         sole->process = *process;
         sole->now_usec = now_usec;
         sole->port = key->local_port;
+        sole->netns = key->netns;
         sole->protocol = key->protocol;
 }
 
@@ -235,7 +273,13 @@ static int procfs_find(void *state, const struct owner_question *question, uint6
                 *ret_status = OWNER_NO_LOOKUP;
                 return 0;
         }
-        r = look_up(owner, question, &socket);
+        r = address_question(owner, key, now_usec);
+        if (r == -EAGAIN) {
+                *ret_status = OWNER_BUSY;
+                return 0;
+        }
+        if (r > 0)
+                r = look_up(owner, question, &socket);
         if (r < 0)
                 return r;
         if (r == 0) {
@@ -260,6 +304,9 @@ static int procfs_confirm(void *state, const struct owner_question *question, co
         if (question->key->protocol ==
             IPPROTO_TCP) /* a connection keeps its tuple as long as it has its socket */
                 return 1;
+        r = address_question(owner, question->key, now_usec);
+        if (r <= 0)
+                return r;
         r = look_up(owner, question, &socket);
         if (r <= 0)
                 return r;
@@ -274,14 +321,27 @@ static void procfs_update(void *state) {
 
         if (closed_sockets_update(owner->closed, clock_usec(CLOCK_MONOTONIC)) < 0)
                 owner->stats.netlink_errors++;
+        if (owner->closed_anywhere &&
+            closed_sockets_update(owner->closed_anywhere, clock_usec(CLOCK_MONOTONIC)) < 0)
+                owner->stats.netlink_errors++;
+}
+
+static void procfs_rest(void *state) {
+        struct procfs_owner *owner = state;
+
+        if (owner->namespaces)
+                network_namespaces_leave(owner->namespaces);
 }
 
 static bool procfs_contested(const void *state, const struct owner_question *question, uint64_t cookie) {
         const struct procfs_owner *owner = state;
+        const struct closed_sockets *closed =
+                question->key->netns == 0 ? owner->closed : owner->closed_anywhere;
         uint64_t offset = clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_MONOTONIC);
 
-        return question->key->protocol == IPPROTO_UDP &&
-               closed_sockets_since(owner->closed, question->key->local_port, cookie, question->since_usec - offset);
+        return question->key->protocol == IPPROTO_UDP && closed &&
+               closed_sockets_since(closed, question->key->local_port, cookie,
+                                    question->since_usec - offset);
 }
 
 static void procfs_stats(const void *state, struct owner_stats *ret_stats) {
@@ -299,6 +359,7 @@ const struct owner_ops owner_procfs = {
         .confirm = procfs_confirm,
         .update = procfs_update,
         .contested = procfs_contested,
+        .rest = procfs_rest,
         .stats = procfs_stats,
         .too_late = true,
 };

@@ -13,6 +13,7 @@
 
 struct sock_diag {
         struct mnl_socket *socket; /* NULL: to be opened with the next request */
+        bool elsewhere; /* it is in another network namespace: opened here, it would tell of others */
         uint32_t sequence;
         char buffer[MESSAGE_BYTES] __attribute__((aligned(8)));
 };
@@ -38,6 +39,28 @@ void sock_diag_free(struct sock_diag *diag) {
         free(diag);
 }
 
+int sock_diag_new_on(int fd, struct sock_diag **ret_diag) {
+        _cleanup_(sock_diag_freep) struct sock_diag *diag = NULL;
+        int r;
+
+        r = sock_diag_new(&diag);
+        if (r < 0) {
+                safe_close(fd);
+                return r;
+        }
+        diag->elsewhere = true;
+        diag->socket = mnl_socket_fdopen(fd);
+        if (!diag->socket) {
+                r = -errno;
+                safe_close(fd);
+                return r;
+        }
+        if (mnl_socket_bind(diag->socket, 0, MNL_SOCKET_AUTOPID) < 0)
+                return -errno;
+        *ret_diag = TAKE_PTR(diag);
+        return 0;
+}
+
 bool sock_diag_supports(uint8_t protocol) {
         return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE;
 }
@@ -47,6 +70,8 @@ bool sock_diag_supports(uint8_t protocol) {
 static int connect_diag(struct sock_diag *diag) {
         if (diag->socket)
                 return 0;
+        if (diag->elsewhere)
+                return -ENOTCONN;
         diag->socket = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (!diag->socket)
                 return -errno;

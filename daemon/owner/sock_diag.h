@@ -26,6 +26,11 @@ struct sock_diag;
 
 /* Returns 0 or a negative errno. */
 int sock_diag_new(struct sock_diag **ret_diag);
+
+/* The same over a netlink(7) socket that was opened in another network namespace, and is never opened anew:
+ * after an error, all that is asked fails with -ENOTCONN. Takes the descriptor over, in any case. */
+int sock_diag_new_on(int fd, struct sock_diag **ret_diag);
+
 void sock_diag_free(struct sock_diag *diag);
 DEFINE_CLEANUP(struct sock_diag *, sock_diag_free)
 

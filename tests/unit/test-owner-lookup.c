@@ -351,7 +351,7 @@ static void test_closed_sockets(void **state) {
                 int fd = bound(families[i], SOCK_DGRAM, families[i] == AF_INET6 ? "::1" : "127.0.0.1", port);
 
                 closed_sockets_free(closed);
-                assert_int_equal(closed_sockets_new(&closed), 0);
+                assert_int_equal(closed_sockets_new(false, &closed), 0);
                 assert_int_equal(find(*state, &key, &owner), OWNER_FOUND);
                 close(fd);
                 assert_true(told_closed(closed, port, owner.cookie + 1));
@@ -387,7 +387,7 @@ static void test_closed_sockets_lost(void **state) {
         _cleanup_(closed_sockets_freep) struct closed_sockets *closed = NULL;
 
         (void) state;
-        assert_int_equal(closed_sockets_new(&closed), 0);
+        assert_int_equal(closed_sockets_new(false, &closed), 0);
         for (unsigned i = 0; i < 10000000 && dropped() == 0; i += 1000)
                 for (unsigned j = 0; j < 1000; j++)
                         close(bound(AF_INET, SOCK_DGRAM, "127.0.0.1", 5020));
