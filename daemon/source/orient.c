@@ -202,6 +202,30 @@ static bool is_asked_for(struct orient *orient, struct sample *sample) {
         return false;
 }
 
+/* Is it between a container (whatever has a network namespace behind a veth) and others than this host? Then
+ * it is told here, where the container has it, and no more on the bridge that the veth is a port of, where
+ * it is just forwarded, if seen at all. Whether the address is the container's, who looks up its socket
+ * sees. */
+static bool is_of_container(const struct orient *orient, const struct interface *interface,
+                            const struct packet *packet) {
+        if (!orient->namespaces || orient->devices || !interface || interface->peer_netns == 0 ||
+            (orient->addresses && orient->addresses->n > 0) || packet->type == PACKET_TYPE_UNKNOWN)
+                return false;
+        if (interface->first_upper != 0 && is_taken_above(orient, interface, packet, 0))
+                return false;
+        return !is_ours(orient, &packet->key.local) && !is_ours(orient, &packet->key.remote);
+}
+
+/* As the container sees it: what comes out of the veth here it sent, what goes in it receives. */
+static void turn_to_container(struct sample *sample, const struct interface *interface,
+                              const struct packet *packet) {
+        bool in = packet->type == PACKET_TYPE_FROM_US;
+
+        sample->direction = in ? DIRECTION_IN : DIRECTION_OUT;
+        sample->key = in ? flow_key_reverse(&packet->key) : packet->key;
+        sample->key.netns = interface->peer_netns;
+}
+
 static void set_keyless(struct sample *sample, const struct packet *packet,
                             const struct interface *interface, enum unattributed reason) {
         bool loopback = interface && interface->flags & IFF_LOOPBACK;
@@ -262,6 +286,7 @@ bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, 
         enum unattributed reason = UNATTRIBUTED_NOT_IP;
         struct packet packet;
         struct sample sample;
+        bool of_container;
         int r;
 
         orient->time_usec = time_usec;
@@ -272,7 +297,8 @@ bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, 
                 return true;
         if (!orient->any_host && packet.ifindex != 0)
                 interface = interfaces_get_recent(orient->interfaces, packet.ifindex);
-        if (interface && counts_elsewhere(orient, interface, &packet))
+        of_container = r >= 0 && is_of_container(orient, interface, &packet);
+        if (interface && !of_container && counts_elsewhere(orient, interface, &packet))
                 return false;
 
         sample = (struct sample){
@@ -287,7 +313,10 @@ bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, 
         };
         if (r < 0)
                 set_keyless(&sample, &packet, interface, reason);
-        else {
+        else if (of_container) {
+                turn_to_container(&sample, interface, &packet);
+                remember(orient, interface, &packet, &sample);
+        } else {
                 sample.direction = direction_of(orient, &packet, interface);
                 sample.loopback = sample.direction == DIRECTION_LOCAL; /* also when only half of it is asked for */
                 if (!is_asked_for(orient, &sample))

@@ -45,6 +45,8 @@ struct orient {
         const struct device_list *devices;   /* those captured on; NULL: all are */
         const struct addresses *addresses;   /* that count; NULL or none: all do */
         bool any_host;                       /* a savefile: it may come from another host */
+        bool namespaces; /* sockets in other network namespaces can be looked up: what passes a veth to one
+                            is its */
         uint64_t time_usec;                  /* of the packet under way */
         struct orient_memo memo;
         struct orient_counts counts;

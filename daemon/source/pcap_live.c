@@ -23,6 +23,7 @@ struct pcap_live {
         struct selection selection;
         struct handle_set set;
         struct interfaces *interfaces;
+        bool namespaces;
         struct device_list *devices;
         struct worker_pool *workers;
         size_t ring_bytes;
@@ -45,6 +46,7 @@ static int open_device(struct pcap_live *live, struct device *device, const stru
                 .interfaces = live->interfaces,
                 .devices = device->ifindex != 0 ? live->devices : NULL,
                 .addresses = &live->selection.addresses,
+                .namespaces = live->namespaces,
         };
         const struct live_handle_config config = {.ring_bytes = ring_bytes_for(live),
                                                   .filter = filter,
@@ -250,6 +252,7 @@ static int pcap_live_open(const struct source_config *config, void **ret_state,
                 return -ENOMEM;
         live->set.epoll_fd = -1;
         live->interfaces = config->interfaces;
+        live->namespaces = config->namespaces;
         live->devices = config->devices;
         live->ring_bytes = config->ring_bytes;
         live->retry_usec = UINT64_MAX;

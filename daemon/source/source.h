@@ -31,6 +31,7 @@ struct source_config {
         uint32_t max_processes;        /* entries of the kernel's table of processes, for "bpf" */
         uint32_t max_sockets;          /* that it keeps an owner for, for "bpf" */
         struct interfaces *interfaces; /* who we are; outlives the source */
+        bool namespaces; /* sockets in other network namespaces can be looked up, see orient.h. For "pcap" */
         struct device_list *devices;   /* what is captured on, kept up to date for others to read; outlives the
                                         * source. For "pcap" */
         struct source_waiting waiting; /* while a filter is compiled; call may be NULL */
