@@ -101,7 +101,8 @@ static void begin_connection(struct books *books, struct flow *flow) {
         if (flow->process && flow->state != FLOW_FOUND)
                 books_settle_process(books, flow->process, flow);
         else
-                books_settle_unattributed(books, UNATTRIBUTED_NO_SOCKET, flow);
+                books_settle_unattributed(
+                        books, flow->key.netns != 0 ? UNATTRIBUTED_FORWARDED : UNATTRIBUTED_NO_SOCKET, flow);
         flow->process = NULL;
         flow->state = FLOW_NEW;
         flow->in = flow->out = flow->since_usec = 0;

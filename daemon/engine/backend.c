@@ -17,6 +17,7 @@ static int open_named(struct engine *engine, const char *name, const struct sour
                 .max_processes = engine->config.max_kernel_processes,
                 .max_sockets = engine->config.max_kernel_sockets,
                 .interfaces = engine->interfaces,
+                .namespaces = engine->namespaces,
                 .devices = engine->devices,
         };
 

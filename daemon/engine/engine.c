@@ -194,6 +194,7 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine,
                                 "cannot read interfaces by rtnetlink: %s", strerror(-r));
                 return r;
         }
+        engine->namespaces = !config->savefile && owner_lookup_check_namespaces() >= 0;
         r = open_source(engine, ret_error);
         if (r < 0)
                 return r;

@@ -28,6 +28,7 @@ struct engine {
         const char *backend;         /* name of the source, or of the last one */
         struct source_error backend_reason, owners_reason;
         struct owner_lookup *owners; /* NULL: the source knows them, or is a savefile, which names none */
+        bool namespaces;             /* sockets in other network namespaces can be looked up */
         struct early_look *early;    /* NULL: the owner lookup has no use for it */
         struct process_watch *watch; /* NULL: a savefile */
         struct books *books;

@@ -31,8 +31,15 @@ static void settle_process(struct engine *engine, struct flow *flow, struct proc
         books_settle_process(engine->books, process, flow);
 }
 
+/* What passes through to a container and has no owner there is what it is without looking: forwarded. */
+static enum unattributed reason_of(const struct flow *flow, enum unattributed reason) {
+        bool is_told = reason == UNATTRIBUTED_SHARED || reason == UNATTRIBUTED_OVERFLOW;
+
+        return flow->key.netns != 0 && !is_told ? UNATTRIBUTED_FORWARDED : reason;
+}
+
 static void settle_unattributed(struct engine *engine, struct flow *flow, enum unattributed reason) {
-        books_settle_unattributed(engine->books, reason, flow);
+        books_settle_unattributed(engine->books, reason_of(flow, reason), flow);
 }
 
 /* To the process that has the flow, unless its port went from hand to hand while that was pending. cookie:
@@ -50,7 +57,7 @@ static void give_up(struct engine *engine, struct flow *flow, enum unattributed 
         flow->state = FLOW_UNOWNED;
         flow->gone_usec = 0;
         flow->process = NULL;
-        flow->reason = reason;
+        flow->reason = reason_of(flow, reason);
         settle_unattributed(engine, flow, reason);
 }
 
@@ -253,7 +260,8 @@ static bool settle_opening(struct engine *engine, struct flow *flow, bool no_soc
         struct process *process;
         struct owner owner;
 
-        if (!engine->early || !(tcp || no_socket_now) || !early_look_find(engine->early, &question, &owner))
+        if (!engine->early || flow->key.netns != 0 || !(tcp || no_socket_now) ||
+            !early_look_find(engine->early, &question, &owner))
                 return false;
         if (!tcp && waits_for_word(engine, flow, now_usec, finish))
                 return true;
@@ -276,7 +284,7 @@ static bool settle_opening(struct engine *engine, struct flow *flow, bool no_soc
 
 /* Read so soon after it was sent that the next drain knows more. */
 static bool is_fresh(const struct engine *engine, const struct flow *flow) {
-        return engine->early && flow->state == FLOW_NEW &&
+        return engine->early && flow->key.netns == 0 && flow->state == FLOW_NEW &&
                flow->pending.since_usec + FRESH_USEC > clock_usec(CLOCK_REALTIME);
 }
 
@@ -434,4 +442,6 @@ void engine_settle(struct engine *engine, uint64_t now_usec, bool finish) {
                 next = flow->next_touched; /* settling may put it on the list again */
                 settle_flow(engine, flow, now_usec, finish);
         }
+        if (engine->owners)
+                owner_lookup_rest(engine->owners);
 }

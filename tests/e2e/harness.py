@@ -20,6 +20,7 @@ INTERFACE = "org.netflowd1.Manager"
 LINK_HEADER = {"v0": 14, "lo": 0}  # bytes of each packet that the interface counts and we do not
 TUNNEL = str(pathlib.Path(__file__).resolve().parent / "tunnel.py")
 TRAFFIC = str(pathlib.Path(__file__).resolve().parent / "traffic.py")
+WITHOUT_NAMESPACES = ["setpriv", "--bounding-set=-sys_admin"]  # before a command: it cannot enter others
 DEADLINE = 60  # for what happens within moments, or never
 FEWER = "NETFLOWD_TEST_FEWER" in os.environ  # what is done many times is done less often
 
@@ -140,6 +141,17 @@ def attach(host, device, address, neighbour, mac):
             f"ip link set {device} up; ip neigh replace {neighbour} lladdr {mac} nud permanent dev {device}")
 
 
+def container(host, other):
+    """Another host on a bridge of this one: br0 with port d0 here, 10.8.0.1; e0 there, 10.8.0.2."""
+    host.sh("ip link add br0 address 02:00:00:00:08:01 type bridge; ip link add d0 type veth "
+            f"peer name e0 address 02:00:00:00:08:02 netns {other.name}; ip link set d0 addrgenmode none; "
+            "ip link set d0 master br0; ip link set d0 up")
+    attach(host, "br0", "10.8.0.1", "10.8.0.2", "02:00:00:00:08:02")
+    attach(other, "e0", "10.8.0.2", "10.8.0.1", "02:00:00:00:08:01")
+    other.sh("ip route add default via 10.8.0.1")
+    until(lambda: "LOWER_UP" in host.sh("ip link show br0"), "a bridge that is up")
+
+
 class Bus:
     """A dbus-daemon at an address that outlives it, with other limits than its own where some are given."""
 
@@ -248,15 +260,15 @@ def assert_balanced(daemon, ledger):
 
 
 @contextlib.contextmanager
-def daemon_on(host, build, *options, config="/dev/null", limits=None):
+def daemon_on(host, build, *options, config="/dev/null", limits=None, by=()):
     """A netflowd on that host, with a bus of its own, ready to be asked. What this machine has in /etc is nothing to
     it: its configuration is that file. Packets are what it counts, and it finds their owners itself, where that file or
-    an option do not say anything else."""
+    an option do not say anything else. by: the command that starts it."""
     backend = ["--backend", "pcap"] if config == "/dev/null" else []
     if config == "/dev/null" and "--owners" not in options:
         backend += ["--owners", "procfs"]
     with private_bus(limits) as bus:
-        process = subprocess.Popen(host.command([f"{build}/netflowd", "--config", config, *backend, *options]),
+        process = subprocess.Popen(host.command([*by, f"{build}/netflowd", "--config", config, *backend, *options]),
                                    text=True, stderr=subprocess.PIPE,
                                    env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
         daemon = Daemon(build, bus, process)

@@ -5,18 +5,7 @@ ledger tells which is which."""
 
 import re
 
-from harness import attach, choice, daemon_on, devices, hosts, main, streamed, total, tunnels, until, until_state
-
-
-def container(host, other):
-    """Another host on a bridge of this one: br0 with port d0 here, 10.8.0.1; e0 there, 10.8.0.2."""
-    host.sh("ip link add br0 address 02:00:00:00:08:01 type bridge; ip link add d0 type veth "
-            f"peer name e0 address 02:00:00:00:08:02 netns {other.name}; ip link set d0 addrgenmode none; "
-            "ip link set d0 master br0; ip link set d0 up")
-    attach(host, "br0", "10.8.0.1", "10.8.0.2", "02:00:00:00:08:02")
-    attach(other, "e0", "10.8.0.2", "10.8.0.1", "02:00:00:00:08:01")
-    other.sh("ip route add default via 10.8.0.1")
-    until(lambda: "LOWER_UP" in host.sh("ip link show br0"), "a bridge that is up")
+from harness import WITHOUT_NAMESPACES, attach, choice, container, daemon_on, devices, hosts, main, streamed, total, tunnels, until, until_state
 
 
 def macvlan(below, above, other):
@@ -50,7 +39,7 @@ def test_forwarded_to_a_container(build):
             container(a, c)
             a.sh("sysctl -qw net.ipv4.ip_forward=1")
             b.sh("ip route add 10.8.0.0/24 via 10.9.0.1")
-            with daemon_on(a, build, *options) as daemon, streamed(b, c, "10.8.0.2"):
+            with daemon_on(a, build, *options, by=WITHOUT_NAMESPACES) as daemon, streamed(b, c, "10.8.0.2"):
                 ledger, counted = daemon.settled(), a.counters("v0")
                 assert ledger["unattributed-forwarded"] == 2 * total(counted) == ledger["seen"], (ledger, counted)
 
@@ -79,7 +68,7 @@ def test_macvlan_of_a_container(build):
     for options in ([], choice("*")):
         with hosts(3) as (a, b, c):
             macvlan(a, c, b)
-            with daemon_on(a, build, *options) as daemon, streamed(c, b, "10.7.0.2"):
+            with daemon_on(a, build, *options, by=WITHOUT_NAMESPACES) as daemon, streamed(c, b, "10.7.0.2"):
                 ledger, counted = daemon.settled(), a.counters("v0")
                 assert ledger["unattributed-forwarded"] == ledger["seen"] == total(counted), (ledger, counted)
 
