@@ -3,8 +3,8 @@
 """What passes through to and from containers, which are network namespaces behind a veth: it is their processes' where
 those namespaces can be entered, once, and else forwarded."""
 
-from harness import (WITHOUT_NAMESPACES, assert_balanced, container, daemon_on, hosts, join_at, main, streamed, total,
-                     traffic)
+from harness import (WITHOUT_NAMESPACES, assert_balanced, container, daemon_on, hosts, join_at, main, sh, streamed, total,
+                     traffic, until)
 
 NAT = "nft 'table ip nat { chain post { type nat hook postrouting priority 100; oif v0 masquerade; }; }'"
 
@@ -32,6 +32,12 @@ def assert_has(daemon, pid, counted):
     assert (moved["in"], moved["out"]) == (counted["in"], counted["out"]), (moved, counted)
 
 
+def assert_goes(host, other, port):
+    """Nothing keeps that host alive: with it goes the port that led to it."""
+    sh(["ip", "netns", "del", other.name])
+    until(lambda: f" {port}@" not in host.sh("ip link"), "a host that is gone")
+
+
 def datagrams(client, server, address):
     """Ten there and back."""
     server.tell("udp", "u", address, 5353)
@@ -41,25 +47,33 @@ def datagrams(client, server, address):
     server.answer()
 
 
+def assert_owned(daemon, machines, device, bridge, nat, client, server):
+    """As test_owned() says."""
+    a, b, c = machines
+    ledger, inside, outside = daemon.settled(), total(c.counters(device, 14)), total(a.counters("v0"))
+    assert inside == outside, (inside, outside)
+    assert_has(daemon, client.pid, c.counters(device, 14))
+    # b is behind a veth as well: what has not this host's address is its process's
+    if nat:
+        assert not daemon.row(server.pid), daemon.row(server.pid)
+        assert ledger["unattributed-no-socket"] == outside, (ledger, outside)
+    else:
+        assert_has(daemon, server.pid, b.counters("v0"))
+    assert ledger["unattributed-forwarded"] == (inside if bridge else 0), (ledger, inside)
+    assert ledger["attributed"] == inside * (1 if nat else 2) and ledger["skipped-enslaved"] == 0, ledger
+    assert_balanced(daemon, ledger)
+
+
 def test_owned(build):
     """All that its interface has is the process's in there, exactly; on the bridge it is forwarded."""
     for bridge, nat in ((False, False), (True, False), (False, True), (True, True)):
         with hosts(3) as (a, b, c):
             device = linked(a, b, c, bridge, nat)
-            with daemon_on(a, build) as daemon, streamed(c, b, "10.9.0.2") as (client, server):
-                datagrams(client, server, "10.9.0.2")
-                ledger, inside, outside = daemon.settled(), total(c.counters(device, 14)), total(a.counters("v0"))
-                assert inside == outside, (inside, outside)
-                assert_has(daemon, client.pid, c.counters(device, 14))
-                # b is behind a veth as well: what has not this host's address is its process's
-                if nat:
-                    assert not daemon.row(server.pid), daemon.row(server.pid)
-                    assert ledger["unattributed-no-socket"] == outside, (ledger, outside)
-                else:
-                    assert_has(daemon, server.pid, b.counters("v0"))
-                assert ledger["unattributed-forwarded"] == (inside if bridge else 0), (ledger, inside)
-                assert ledger["attributed"] == inside * (1 if nat else 2) and ledger["skipped-enslaved"] == 0, ledger
-                assert_balanced(daemon, ledger)
+            with daemon_on(a, build) as daemon:
+                with streamed(c, b, "10.9.0.2") as (client, server):
+                    datagrams(client, server, "10.9.0.2")
+                    assert_owned(daemon, (a, b, c), device, bridge, nat, client, server)
+                assert_goes(a, c, "d0")
 
 
 def test_not_entered(build):
