@@ -12,9 +12,9 @@
 struct fragment_key {
         struct in6_addr local, remote;
         uint32_t id;
-        uint16_t direction;
+        uint16_t netns; /* as in the flow key: others may use the same addresses */
+        uint8_t direction;
         uint8_t protocol; /* 0 with IPv6 */
-        uint8_t padding;
 };
 _Static_assert(sizeof(struct fragment_key) == 40, "hashed as bytes: no hidden padding");
 
@@ -57,7 +57,8 @@ static struct fragment_key key_of(const struct sample *sample) {
                 .local = sample->key.local,
                 .remote = sample->key.remote,
                 .id = sample->fragment_id,
-                .direction = (uint16_t) sample->direction,
+                .netns = sample->key.netns,
+                .direction = (uint8_t) sample->direction,
                 .protocol = flow_key_is_ipv4(&sample->key) ? sample->key.protocol : 0,
         };
 }
