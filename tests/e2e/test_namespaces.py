@@ -10,19 +10,22 @@ NAT = "nft 'table ip nat { chain post { type nat hook postrouting priority 100; 
 
 
 def by_veth(host, other):
-    """A container on a veth alone: d0 here, 10.8.0.1; d0 there, 10.8.0.2."""
+    """A container on a veth alone: d0 here, 10.8.0.1 and fd08::1; d0 there, .2."""
     join_at(host, other, "d0", "10.8.0")
-    other.sh("ip route add default via 10.8.0.1")
+    for one, own, neighbour in ((host, 1, 2), (other, 2, 1)):
+        one.sh(f"ip addr add fd08::{own}/64 dev d0 nodad; "
+               f"ip neigh replace fd08::{neighbour} lladdr 02:00:00:00:01:0{neighbour} nud permanent dev d0")
+    other.sh("ip route add default via 10.8.0.1; ip route add fd09::/64 via fd08::1")
 
 
 def linked(a, b, c, bridge, nat):
     """a is between b and its container c. Returns the device in c."""
     (container if bridge else by_veth)(a, c)
-    a.sh("sysctl -qw net.ipv4.ip_forward=1")
+    a.sh("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
     if nat:
         a.sh(NAT)
     else:
-        b.sh("ip route add 10.8.0.0/24 via 10.9.0.1")
+        b.sh("ip route add 10.8.0.0/24 via 10.9.0.1; ip route add fd08::/64 via fd09::1")
     return "e0" if bridge else "d0"
 
 
@@ -70,7 +73,7 @@ def test_owned(build):
         with hosts(3) as (a, b, c):
             device = linked(a, b, c, bridge, nat)
             with daemon_on(a, build) as daemon:
-                with streamed(c, b, "10.9.0.2") as (client, server):
+                with streamed(c, b, "10.9.0.2" if bridge or nat else "fd09::2") as (client, server):
                     datagrams(client, server, "10.9.0.2")
                     assert_owned(daemon, (a, b, c), device, bridge, nat, client, server)
                 assert_goes(a, c, "d0")
