@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "owner/sock_diag.h"
 #include "owner/socket_holders.h"
 #include "util/clock.h"
+#include "util/file.h"
 
 /* Sockets on one port that are looked at one by one; with more it is plainly shared. */
 #define BOUND_MAX 256
@@ -24,6 +26,7 @@ struct procfs_owner {
         struct network_namespaces *namespaces;  /* NULL: others than ours cannot be entered */
         struct closed_sockets *closed_anywhere; /* with namespaces only */
         struct sock_diag *asked;                /* of the namespace that the question under way is about */
+        bool forwards; /* this host sends packets of others on, so that NAT may have led a connection elsewhere */
         struct owner_stats stats;
         struct {
                 struct process_id process;
@@ -252,6 +255,10 @@ static int find_tcp(struct procfs_owner *owner, const struct flow_key *key, cons
         default:
                 if (socket->inode != 0 && socket->state != TCP_LISTEN)
                         break;
+                if (socket->state == TCP_LISTEN && owner->forwards) { /* never ours, it may be */
+                        *ret_status = OWNER_NO_SOCKET;
+                        return 0;
+                }
                 r = find_listener(owner, key, now_usec, ret_owner);
                 if (r < 0)
                         return r;
@@ -316,8 +323,17 @@ static int procfs_confirm(void *state, const struct owner_question *question, co
         return r < 0 ? r : others == OWNER_FOUND;
 }
 
+/* ip-sysctl of the kernel's documentation */
+static bool is_on(const char *path) {
+        char text[8] = "";
+
+        return read_file_at(AT_FDCWD, path, text, sizeof(text) - 1) > 0 && text[0] != '0';
+}
+
 static void procfs_update(void *state) {
         struct procfs_owner *owner = state;
+
+        owner->forwards = is_on("/proc/sys/net/ipv4/ip_forward") || is_on("/proc/sys/net/ipv6/conf/all/forwarding");
 
         if (closed_sockets_update(owner->closed, clock_usec(CLOCK_MONOTONIC)) < 0)
                 owner->stats.netlink_errors++;

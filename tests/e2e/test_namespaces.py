@@ -153,4 +153,30 @@ def test_beside(build):
             assert not daemon.row(client.pid), daemon.row(client.pid)
 
 
+def test_published(build):
+    """A port that NAT leads into a container while a process here listens on it, too: nothing of a connection is that
+    process's, however long it lasts."""
+    with hosts(3) as (a, b, c):
+        linked(a, b, c, bridge=True, nat=False)
+        a.sh("nft 'table ip publish { chain pre { type nat hook prerouting priority -100; "
+             "ip daddr 10.9.0.1 tcp dport 7777 dnat to 10.8.0.2; }; }'")
+        with daemon_on(a, build) as daemon, traffic(a) as proxy, traffic(b) as client, traffic(c) as server:
+            proxy.tell("listen", "l", "0.0.0.0", 7777)
+            server.tell("listen", "l", "0.0.0.0", 7777)
+            for size in (1000, 300000):
+                client.tell("connect", "c", "10.9.0.1", 7777)
+                server.tell("accept", "s", "l")
+                client.tell("write", "c", size)
+                server.tell("read", "s", size)
+                if size > 1000:
+                    daemon.settled()
+                client.tell("close", "c")
+                server.tell("close", "s")
+            ledger = daemon.settled()
+            row = daemon.row(proxy.pid)
+            assert not row or row["total"]["in"] + row["total"]["out"] == 0, (row, ledger)
+            assert ledger["unattributed-no-socket"] > 300000, ledger
+            assert_balanced(daemon, ledger)
+
+
 main([value for name, value in list(globals().items()) if name.startswith("test_")])
