@@ -147,7 +147,8 @@ def test_standalone(build):
             elif words[0] == "show":
                 assert json.loads(output)["pid"] == client.pid
             else:
-                assert json.loads(output)["Backend"] == "pcap"
+                status = json.loads(output)
+                assert status["Capturing"] and status["Backend"] == ("bpf" if not status["BackendReason"] else "pcap"), status
 
 
 def test_standalone_killed(build):
