@@ -20,7 +20,9 @@ class Terminal:
 
     def __init__(self, build, environment, columns=80, lines=24):
         self.socket, self.top, self.count = f"netflowd-{os.getpid()}", f"{build}/netflowctl top", 0
-        environment = {**environment, "LC_ALL": "C.UTF-8"}
+        # the search for leaks never ends where the terminal is gone: it waits for a thread that cannot be stopped then
+        environment = {**environment, "LC_ALL": "C.UTF-8",
+                       "ASAN_OPTIONS": environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(lines),
                   "PS1='$ ' exec bash --norc --noprofile", env=environment)
         self.pid = int(self.tmux("display-message", "-p", "#{pane_pid}"))
@@ -72,8 +74,15 @@ class Terminal:
     def child(self):
         return int(sh(["ps", "--ppid", str(self.pid), "-o", "pid="]).split()[0])
 
+    def children(self):
+        return [int(pid) for pid in subprocess.run(["ps", "--ppid", str(self.pid), "-o", "pid="], check=False, text=True,
+                                                   stdout=subprocess.PIPE).stdout.split()]
+
     def close(self):
+        """And with the terminal goes what runs on it."""
+        running = self.children()
         self.tmux("kill-server")
+        until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in running), "the end of what ran on the terminal")
 
 
 @contextlib.contextmanager
@@ -253,8 +262,7 @@ def test_standalone(build):
         client.tell("udp", "c", "127.0.0.1", 0)
         with terminal(build, dict(os.environ)) as at:
             at.begin("^netflowctl top ", f"ip netns exec {a.name} {at.top} --standalone")
-            move(client)
-            at.wait(rf"^ +{client.pid} python3")
+            until(lambda: move(client) or re.search(rf"^ +{client.pid} python3", at.screen(), re.M), "its row")
             child = sh(["ps", "--ppid", str(at.child()), "-o", "pid="]).split()
             assert len(child) == 1, child
             os.kill(at.child(), signal.SIGTERM)
