@@ -5,7 +5,7 @@
 
 /* Calls that may wait for their turn, of all users and of one. */
 #define MAX_WAITING        1024u
-#define MAX_WAITING_OF_ONE 64u
+#define MAX_WAITING_OF_ONE 256u
 
 struct waiting {
         struct waiting *next;

@@ -12,7 +12,7 @@
 /* Calls that may wait for an answer about who made them, of all and of one: who is known by name only is one
  * connection, else one user. A bus has a limit to the connections of a user, too. */
 #define MAX_ASKED        1024u
-#define MAX_ASKED_OF_ONE 64u
+#define MAX_ASKED_OF_ONE 256u
 
 /* Who has no call waiting yet may have one more than that: a user with as many connections as a bus gives, whose
  * they are being unknown yet, does not keep others from being known. */

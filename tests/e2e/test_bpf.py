@@ -31,11 +31,12 @@ def totals(daemon, pids):
     return {way: sum(row[way] for row in rows) for way in WAYS}
 
 
-def assert_exactly(daemon, expected, missed=0):
+def assert_exactly(daemon, expected, missed=0, twice=0):
     """Each process (or several together) has just these bytes, what it gives: {pids: {"in": …, "out": …}}. It is asked
     each time, since the last acknowledgements may still be on their way; and the daemon reads once a second. What comes
-    up to the truth must stay there with the next read. Up to so many bytes may be missed, never any too many: of what comes
-    in the very moment in which TIME_WAIT takes the place of a socket."""
+    up to the truth must stay there with the next read. Up to so many bytes may be missed, of what comes in the very moment
+    in which TIME_WAIT takes the place of a socket; and counted twice, where a kernel does not tell which of both it
+    was at."""
     got, truth = {}, {}
 
     def equal():
@@ -43,7 +44,7 @@ def assert_exactly(daemon, expected, missed=0):
         truth.clear()
         truth.update({key if isinstance(key, tuple) else (key,): value for key, value in expected().items()})
         got.update({key: totals(daemon, key) for key in truth})
-        return all(0 <= truth[key][way] - got[key][way] <= missed for key in truth for way in WAYS)
+        return all(-twice <= truth[key][way] - got[key][way] <= missed for key in truth for way in WAYS)
 
     def next_read(before):
         return until(lambda: (now := daemon.status()["PacketsReceived"]) != before and now, "another read")
@@ -152,7 +153,7 @@ def test_wrk(build):
             output = client.communicate()[0]
             assert client.returncode == 0
         assert_exactly(daemon, lambda: {client.pid: moved(a), tuple(workers): moved(b), master: {"in": 0, "out": 0}},
-                       missed=MISSED)
+                       missed=MISSED, twice=MISSED if "NETFLOWD_VM" in os.environ else 0)
         assert_books(daemon)
         return next(line for line in output.splitlines() if "Requests/sec" in line)
 

@@ -296,7 +296,7 @@ def test_quota_of_a_user(build):
             stack.callback(process.kill)
             return process
 
-        assert read_until(many(65534, 200, 136).stdout, "refused")
+        assert read_until(many(65534, 400, 144).stdout, "refused")
         assert read_until(many(65534, 20, 20).stdout, "refused")
         other = many(1, 30, 1)
         assert other.stdout.readline() == "sent\n"
