@@ -14,11 +14,12 @@
 #define MAX_ASKED        1024u
 #define MAX_ASKED_OF_ONE 256u
 
-/* Who has no call waiting yet may have one more than that: a user with as many connections as a bus gives, whose
- * they are being unknown yet, does not keep others from being known. */
+/* Who has no call waiting yet may have one more than that: a user with as many connections as a bus gives,
+ * whose they are being unknown yet, does not keep others from being known. */
 #define MAX_FIRST 1024u
 
-/* And how many bytes of arguments they may have together; of small ones, their number is enough of a bound. */
+/* And how many bytes of arguments they may have together; of small ones, their number is enough of a bound.
+ */
 #define MAX_ASKED_BYTES        (4u << 20)
 #define MAX_ASKED_BYTES_OF_ONE (512u << 10)
 
@@ -26,12 +27,19 @@
  * Names"), so they stay true. */
 #define MAX_KNOWN 64u
 
-/* What polkit said without asking anybody is believed this long: an applet asks for the rank every second. */
+/* What polkit said without asking anybody is believed this long: an applet asks for the rank every second.
+ */
 #define BELIEVE_USEC (5 * USEC_PER_SEC)
 
 /* polkit answers in milliseconds, unless somebody has to find their password. */
 #define DECIDE_USEC      (5 * USEC_PER_SEC)
 #define INTERACTIVE_USEC (300 * USEC_PER_SEC)
+
+/* Of those that wait, so many are asked about at a time, of all and of one user; the others then, in their
+ * order. A bus lets nobody have more than 128 calls unanswered (max_replies_per_connection, dbus-daemon(1)),
+ * and refuses further ones, which would look like a refusal of polkit's. */
+#define MAX_AT_POLKIT        96u
+#define MAX_AT_POLKIT_OF_ONE 32u
 
 #define UNKNOWN_UID ((uid_t) -1)
 
@@ -51,6 +59,9 @@ struct question {
         sd_bus_slot *slot;
         sd_bus_message *message;
         struct caller caller;
+        const char *action; /* polkit is to be asked about, or is; a static string. NULL: the bus is, who it
+                               is */
+        bool interactive;
         bool cached; /* the answer may be remembered */
         caller_handler handler;
         void *userdata;
@@ -168,7 +179,8 @@ static int conclude(struct question *question) {
         return 1;
 }
 
-/* --- who it is ------------------------------------------------------------------------------------------ */
+/* --- who it is ------------------------------------------------------------------------------------------
+ */
 
 static struct known *find_known(struct callers *callers, const char *name) {
         for (size_t i = 0; i < MAX_KNOWN; i++)
@@ -249,11 +261,11 @@ int callers_ask(struct callers *callers, sd_bus_message *call, size_t max_bytes,
         return handler(message, &caller, userdata, ret_error);
 }
 
-/* --- what they may do ----------------------------------------------------------------------------------- */
+/* --- what they may do -----------------------------------------------------------------------------------
+ */
 
 static void remember_decision(struct question *question) {
-        struct known *known =
-                find_known(question->callers, sd_bus_message_get_sender(question->message));
+        struct known *known = find_known(question->callers, sd_bus_message_get_sender(question->message));
 
         if (!known || !question->cached)
                 return;
@@ -261,36 +273,74 @@ static void remember_decision(struct question *question) {
         known->inspect_end_usec = clock_usec(CLOCK_MONOTONIC) + BELIEVE_USEC;
 }
 
-static int on_decision(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
-        struct question *question = userdata;
-        int authorized = 0;
+static int on_decision(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error);
 
-        (void) ret_error;
-        if (!sd_bus_message_is_method_error(reply, NULL) && /* no polkit, or none that answers: not granted */
-            sd_bus_message_enter_container(reply, 'r', "bba{ss}") > 0)
-                (void) sd_bus_message_read(reply, "b", &authorized);
-        question->caller.granted = authorized;
-        remember_decision(question);
-        return conclude(question);
-}
-
-static int ask_polkit(struct question *question, const char *action, bool interactive) {
+static int ask_polkit(struct question *question) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         sd_bus *bus = sd_bus_message_get_bus(question->message);
         int r;
 
-        r = sd_bus_message_new_method_call(
-                bus, &call, "org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority",
-                "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
+        r = sd_bus_message_new_method_call(bus, &call, "org.freedesktop.PolicyKit1",
+                                           "/org/freedesktop/PolicyKit1/Authority",
+                                           "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
         if (r < 0)
                 return r;
         r = sd_bus_message_append(call, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s",
-                                  sd_bus_message_get_sender(question->message), action, 0,
-                                  interactive ? POLKIT_INTERACTIVE : 0, "");
+                                  sd_bus_message_get_sender(question->message), question->action, 0,
+                                  question->interactive ? POLKIT_INTERACTIVE : 0, "");
         if (r < 0)
                 return r;
         return sd_bus_call_async(bus, &question->slot, call, on_decision, question,
-                                 interactive ? INTERACTIVE_USEC : DECIDE_USEC);
+                                 question->interactive ? INTERACTIVE_USEC : DECIDE_USEC);
+}
+
+static bool is_at_polkit(const struct question *question) {
+        return question->action && question->slot;
+}
+
+static bool may_go_to_polkit(const struct callers *callers, uid_t uid) {
+        uint32_t n = 0, n_of_one = 0;
+
+        for (const struct question *question = callers->asked; question; question = question->next)
+                if (is_at_polkit(question)) {
+                        n++;
+                        n_of_one += question->caller.uid == uid;
+                }
+        return n < MAX_AT_POLKIT && n_of_one < MAX_AT_POLKIT_OF_ONE;
+}
+
+/* One has come back: the one that has waited for longest, of those whose user may have another one there. */
+static void ask_next(struct callers *callers) {
+        struct question *next = NULL;
+        int r;
+
+        for (struct question *question = callers->asked; question; question = question->next)
+                if (question->action && !question->slot && may_go_to_polkit(callers, question->caller.uid))
+                        next = question; /* the newest is first */
+        if (!next)
+                return;
+        r = ask_polkit(next);
+        if (r >= 0)
+                return;
+        (void) sd_bus_reply_method_errno(next->message, r, NULL);
+        question_free(next);
+}
+
+static int on_decision(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        struct question *question = userdata;
+        struct callers *callers = question->callers;
+        int authorized = 0, r;
+
+        (void) ret_error;
+        if (!sd_bus_message_is_method_error(reply,
+                                            NULL) && /* no polkit, or none that answers: not granted */
+            sd_bus_message_enter_container(reply, 'r', "bba{ss}") > 0)
+                (void) sd_bus_message_read(reply, "b", &authorized);
+        question->caller.granted = authorized;
+        remember_decision(question);
+        r = conclude(question);
+        ask_next(callers);
+        return r;
 }
 
 int callers_authorize(struct callers *callers, sd_bus_message *message, const struct caller *caller,
@@ -314,9 +364,11 @@ int callers_authorize(struct callers *callers, sd_bus_message *message, const st
         r = question_new(callers, message, caller, handler, userdata, ret_error, &question);
         if (r < 0)
                 return r;
-        interactive = interactive && sd_bus_message_get_allow_interactive_authorization(message) > 0;
-        question->cached = inspect && !interactive;
-        r = ask_polkit(question, action, interactive);
+        question->interactive =
+                interactive && sd_bus_message_get_allow_interactive_authorization(message) > 0;
+        question->cached = inspect && !question->interactive;
+        question->action = action;
+        r = may_go_to_polkit(callers, caller->uid) ? ask_polkit(question) : 0;
         if (r < 0) {
                 question_free(question);
                 return r;

@@ -189,7 +189,7 @@ def test_waiting_calls(build):
     calls = {NOBODY: ("StartCapture", "a{sv}", filters, 0), 1: ("StorePcap", "ha{sv}", struct.pack("<II", 3, 0), 16),
              2: ("StopCapture", "", b"", 16)}
     with busy(build, limits={"max_replies_per_connection": 1000}) as (daemon, _), never_answering_polkit(daemon), \
-            within(daemon, more_descriptors=70) as look, contextlib.ExitStack() as stack, open("/dev/null", "wb") as null:
+            within(daemon, more_descriptors=110) as look, contextlib.ExitStack() as stack, open("/dev/null", "wb") as null:
         for uid, (member, signature, body, fds) in calls.items():
             abuser = stack.enter_context(raw_bus.Connection(daemon.address, uid))
             for _ in range(100):
