@@ -199,8 +199,7 @@ int command_line_print_help(FILE *out) {
                      "on D-Bus.\n\nSettings, as in netflowd.conf(5):\n",
                      out);
         for (size_t i = 0; i < CONFIG_SETTINGS; i++)
-                if (!settings[i].pending)
-                        print_setting(out, &settings[i]);
+                print_setting(out, &settings[i]);
         (void) fputs("\nOthers:\n", out);
         for (size_t i = 0; i < ELEMENTSOF(program_options); i++)
                 if (program_options[i].help)
@@ -239,14 +238,13 @@ int command_line_print_completion(FILE *out, const char *shell) {
 
         for (size_t i = 0; i < CONFIG_SETTINGS; i++) {
                 words_of(&settings[i], ranges[i]);
-                if (!settings[i].pending)
-                        options[completion.n_options++] = (struct completion_option){
-                                .name = settings[i].option,
-                                .help = settings[i].help,
-                                .repeated = settings[i].type->is_list,
-                                .values = values_of(&settings[i]),
-                                .words = ranges[i],
-                        };
+                options[completion.n_options++] = (struct completion_option){
+                        .name = settings[i].option,
+                        .help = settings[i].help,
+                        .repeated = settings[i].type->is_list,
+                        .values = values_of(&settings[i]),
+                        .words = ranges[i],
+                };
         }
         for (size_t i = 0; i < ELEMENTSOF(program_options); i++)
                 if (program_options[i].help)

@@ -41,9 +41,7 @@ int config_print(const struct config *config, FILE *out) {
         for (enum config_setting i = 0; i < CONFIG_SETTINGS; i++) {
                 const struct setting *row = &settings[i];
 
-                (void) fprintf(out, "# %s\n%s%s=",
-                               row->pending ? "not supported yet" : config_origin_text(config, i),
-                               row->pending ? "#" : "", row->key);
+                (void) fprintf(out, "# %s\n%s=", config_origin_text(config, i), row->key);
                 row->type->write(setting_field_const(row, config), out);
                 (void) fputc('\n', out);
         }

@@ -10,8 +10,8 @@
 #define FIELD(name) offsetof(struct config, name)
 #define KIB         (UINT64_C(1) << 10)
 
-static const struct value_word backends[] = {{"auto", false}, {"bpf", false}, {"pcap", false}, {}};
-static const struct value_word owners[] = {{"auto", false}, {"bpf", false}, {"procfs", false}, {}};
+static const char *const backends[] = {"auto", "bpf", "pcap", NULL};
+static const char *const owners[] = {"auto", "bpf", "procfs", NULL};
 
 const struct setting settings[CONFIG_SETTINGS] = {
         [CONFIG_BACKEND] =
@@ -207,9 +207,7 @@ void setting_range(const struct setting *setting, char text[static CONFIG_MESSAG
 static void say(const struct setting *setting, int problem, char error[static CONFIG_MESSAGE_MAX]) {
         char range[CONFIG_MESSAGE_MAX];
 
-        if (problem == -EOPNOTSUPP)
-                (void) snprintf(error, CONFIG_MESSAGE_MAX, "not supported yet");
-        else if (problem == -E2BIG)
+        if (problem == -E2BIG)
                 (void) snprintf(error, CONFIG_MESSAGE_MAX, "more than %u", VALUE_LIST_MAX);
         else {
                 setting_range(setting, range);
@@ -234,9 +232,7 @@ int setting_assign(const struct setting *setting, struct config *config, const c
                    char error[static CONFIG_MESSAGE_MAX]) {
         int r = 0;
 
-        if (setting->pending)
-                r = -EOPNOTSUPP;
-        else if (is_blank(text))
+        if (is_blank(text))
                 set_standard(setting, config);
         else
                 r = setting->type->read(setting_field(setting, config), text, &setting->range);

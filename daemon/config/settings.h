@@ -15,7 +15,6 @@ struct setting {
         struct value_range range;
         size_t offset;    /* of its field in struct config */
         bool at_run_time; /* a reload applies it; else a restart does */
-        bool pending;     /* nothing acts on it yet: refused, and not in --help */
 };
 
 extern const struct setting settings[CONFIG_SETTINGS];

@@ -122,14 +122,11 @@ const struct value_type value_size = {
 };
 
 static int read_word(void *field, const char *text, const struct value_range *range) {
-        for (const struct value_word *word = range->words; word->text; word++) {
-                if (strcmp(word->text, text) != 0)
-                        continue;
-                if (word->pending)
-                        return -EOPNOTSUPP;
-                *(const char **) field = word->text;
-                return 0;
-        }
+        for (const char *const *word = range->words; *word; word++)
+                if (strcmp(*word, text) == 0) {
+                        *(const char **) field = *word;
+                        return 0;
+                }
         return -EINVAL;
 }
 
@@ -148,10 +145,9 @@ static void clear_word(void *field) {
 static void describe_words(const struct value_range *range, char *text, size_t size) {
         size_t length = 0;
 
-        for (const struct value_word *word = range->words; word->text && length < size; word++)
-                if (!word->pending)
-                        length += (size_t) snprintf(text + length, size - length, "%s%s",
-                                                    length > 0 ? "|" : "", word->text);
+        for (const char *const *word = range->words; *word && length < size; word++)
+                length += (size_t) snprintf(text + length, size - length, "%s%s", length > 0 ? "|" : "",
+                                            *word);
 }
 
 const struct value_type value_word = {

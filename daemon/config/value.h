@@ -6,16 +6,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* A word that a setting may be. */
-struct value_word {
-        const char *text;
-        bool pending; /* nothing acts on it yet: refused, and shown nowhere */
-};
-
 /* What of a type's values is allowed. */
 struct value_range {
-        uint64_t min, max;              /* of numbers, spans and sizes; max UINT64_MAX: up to infinity */
-        const struct value_word *words; /* end with one without text */
+        uint64_t min, max;        /* of numbers, spans and sizes; max UINT64_MAX: up to infinity */
+        const char *const *words; /* that it may be; ended by NULL */
 };
 
 /* A kind of value: how it is read, written, compared and freed. The field is a part of struct config. */
@@ -23,8 +17,8 @@ struct value_type {
         size_t size;  /* of the field */
         bool is_list; /* reading appends */
 
-        /* Returns 0; -EINVAL: no such value; -ERANGE: outside of the range; -EOPNOTSUPP: pending; -E2BIG: a
-         * list grew too long; -ENOMEM. The field is untouched on failure. text is not empty. */
+        /* Returns 0; -EINVAL: no such value; -ERANGE: outside of the range; -E2BIG: a list grew too long;
+         * -ENOMEM. The field is untouched on failure. text is not empty. */
         int (*read)(void *field, const char *text, const struct value_range *range);
         void (*write)(const void *field, FILE *out);
         bool (*equal)(const void *a, const void *b);

@@ -22,13 +22,12 @@ def run(*words, **options):
 
 
 def settings_of(text):
-    """What --print-config has printed: values, and where each is from; but for what is not supported yet."""
+    """What --print-config has printed: values, and where each is from."""
     lines = text.splitlines()
     assert lines[0] == "[Netflowd]", text
     pairs = list(zip(lines[1::2], lines[2::2]))
     assert all(origin.startswith("# ") for origin, _ in pairs) and len(lines) == 1 + 2 * len(pairs), text
-    return {line.split("=", 1)[0]: (line.split("=", 1)[1], origin[2:]) for origin, line in pairs
-            if not line.startswith("#")}
+    return {line.split("=", 1)[0]: (line.split("=", 1)[1], origin[2:]) for origin, line in pairs}
 
 
 @contextlib.contextmanager
