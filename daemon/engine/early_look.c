@@ -64,13 +64,9 @@ struct early_look {
 
 /* --- who it is ------------------------------------------------------------------------------------------ */
 
-static bool same_id(const struct process_id *a, const struct process_id *b) {
-        return a->pid == b->pid && a->start_ticks == b->start_ticks;
-}
-
 static struct process_info *find_info(struct early_look *look, const struct process_id *id) {
         for (size_t i = 0; i < INFOS_MAX; i++)
-                if (same_id(&look->infos[i].id, id))
+                if (process_id_equal(&look->infos[i].id, id))
                         return &look->infos[i];
         return NULL;
 }
@@ -103,7 +99,7 @@ static void on_opener(const struct process_info *stat, void *userdata) {
 
         if (have_info(look, &stat->id))
                 return;
-        if (process_read(look->proc_root, stat->id.pid, &info) < 0 || !same_id(&info.id, &stat->id)) {
+        if (process_read(look->proc_root, stat->id.pid, &info) < 0 || !process_id_equal(&info.id, &stat->id)) {
                 process_info_done(&info);
                 info = *stat;
                 info.start_time_usec = process_start_time_usec(&info.id);

@@ -176,7 +176,7 @@ void engine_mark_exits(struct engine *engine) {
 /* Those that have not been read within the interval and moved since they were read: what does not move has
  * no new sockets that matter here. */
 void engine_refresh_processes(struct engine *engine) {
-        uint64_t now = clock_usec(CLOCK_MONOTONIC), offset = clock_usec(CLOCK_REALTIME) - now;
+        uint64_t now = clock_usec(CLOCK_MONOTONIC), offset = clock_real_offset_usec();
         uint32_t cursor = 0, refreshed = 0;
         struct process *process;
 

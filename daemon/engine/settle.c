@@ -132,14 +132,9 @@ static void found(struct engine *engine, struct flow *flow, const struct owner *
                 settle_owner(engine, flow, cookie);
 }
 
-/* From CLOCK_MONOTONIC to the clock that packets are stamped with. */
-static uint64_t real_offset_usec(void) {
-        return clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_MONOTONIC);
-}
-
 /* By the packets' stamps: however late we come to look, they are no older for it. */
 static bool was_just_seen(const struct flow *flow) {
-        return flow->pending.last_usec <= flow->checked_usec + real_offset_usec() + JUST_SEEN_USEC;
+        return flow->pending.last_usec <= flow->checked_usec + clock_real_offset_usec() + JUST_SEEN_USEC;
 }
 
 /* The word that a UDP socket was closed may come a moment after the kernel knows of no socket: what depends on none
@@ -160,7 +155,7 @@ static bool keeps_what_it_left(struct engine *engine, struct flow *flow, uint64_
                 return false;
         if (waits_for_word(engine, flow, now_usec, finish))
                 return true;
-        if (!finish && flow->pending.last_usec > flow->gone_usec + real_offset_usec())
+        if (!finish && flow->pending.last_usec > flow->gone_usec + clock_real_offset_usec())
                 return false; /* came when there was none any more */
         settle_owner(engine, flow, flow->cookie);
         flow->state = FLOW_UNOWNED;

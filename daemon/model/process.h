@@ -15,6 +15,10 @@ struct process_id {
 };
 _Static_assert(sizeof(struct process_id) == 16, "process ids are hashed as bytes: no hidden padding");
 
+static inline bool process_id_equal(const struct process_id *a, const struct process_id *b) {
+        return a->pid == b->pid && a->start_ticks == b->start_ticks;
+}
+
 #define PROCESS_NAME_MAX 16  /* TASK_COMM_LEN, with its NUL */
 #define PROCESS_EXITED   'x' /* process_info.state: gone; proc(5)'s letters otherwise */
 

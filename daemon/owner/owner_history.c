@@ -177,10 +177,6 @@ uint32_t owner_history_size(const struct owner_history *history) {
 
 /* --- what is told ------------------------------------------------------------------------------------------ */
 
-static bool same_process(const struct process_id *a, const struct process_id *b) {
-        return a->pid == b->pid && a->start_ticks == b->start_ticks;
-}
-
 static struct flow_key port_of(const struct flow_key *key) {
         return (struct flow_key){.local_port = key->local_port, .protocol = key->protocol};
 }
@@ -282,7 +278,7 @@ static void set_user(struct owner_history *history, struct record *record, const
                 record->last.user = event->user;
                 return;
         }
-        if (same_process(&record->last.user.id, &event->user.id))
+        if (process_id_equal(&record->last.user.id, &event->user.id))
                 return;
         before = make_room(history) ? malloc(sizeof(*before)) : NULL;
         if (!before) {
@@ -300,7 +296,7 @@ static void set_holder(struct owner_history *history, struct record *record, boo
                        const struct socket_event *event) {
         if (is_new)
                 set_user(history, record, event);
-        else if (record->held && !same_process(&record->last.user.id, &event->user.id))
+        else if (record->held && !process_id_equal(&record->last.user.id, &event->user.id))
                 record->last.user = (struct socket_user){};
 }
 
@@ -429,7 +425,7 @@ static bool look_through(const struct end *end, const struct owner_question *que
                 *answer = user_of(record, question->since_usec, question->until_usec, owner);
                 if (*answer == OWNER_RECALL_FOUND &&
                     (is_closed_within(record, question) ||
-                     (before == OWNER_RECALL_FOUND && !same_process(&process, &owner->process))))
+                     (before == OWNER_RECALL_FOUND && !process_id_equal(&process, &owner->process))))
                         *answer = OWNER_RECALL_SHARED;
                 if (*answer != OWNER_RECALL_FOUND)
                         return false;

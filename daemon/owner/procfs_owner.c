@@ -137,16 +137,12 @@ static bool could_have(const struct socket_info *socket, const struct flow_key *
         return binding_takes(&binding, socket->ipv6_only, key);
 }
 
-static bool same_process(const struct process_id *a, const struct process_id *b) {
-        return a->pid == b->pid && a->start_ticks == b->start_ticks;
-}
-
 static bool known_sole(struct procfs_owner *owner, const struct flow_key *key,
                        const struct process_id *process, uint64_t now_usec) {
         const __typeof__(owner->sole[0]) *sole = &owner->sole[key->local_port % SOLE_PORTS];
 
         return sole->now_usec == now_usec && sole->port == key->local_port && sole->netns == key->netns &&
-               sole->protocol == key->protocol && same_process(&sole->process, process);
+               sole->protocol == key->protocol && process_id_equal(&sole->process, process);
 }
 
 static void remember_sole(struct procfs_owner *owner, const struct flow_key *key,
@@ -190,7 +186,7 @@ static int find_others(struct procfs_owner *owner, const struct flow_key *key, u
                         continue;
                 }
                 status = socket_holders_find(owner->holders, sockets[i].inode, now_usec, &other);
-                if (status != OWNER_BUSY && (status != OWNER_FOUND || !same_process(&other, process)))
+                if (status != OWNER_BUSY && (status != OWNER_FOUND || !process_id_equal(&other, process)))
                         status = OWNER_SHARED;
         }
         if (status == OWNER_FOUND && port_is_its)
@@ -227,7 +223,7 @@ static int find_listener(struct procfs_owner *owner, const struct flow_key *key,
                         continue;
                 if (socket_holders_find(owner->holders, sockets[i].inode, now_usec, &process) != OWNER_FOUND)
                         return 0;
-                if (listener.pid != 0 && !same_process(&listener, &process))
+                if (listener.pid != 0 && !process_id_equal(&listener, &process))
                         return 0;
                 listener = process;
         }
@@ -353,11 +349,10 @@ static bool procfs_contested(const void *state, const struct owner_question *que
         const struct procfs_owner *owner = state;
         const struct closed_sockets *closed =
                 question->key->netns == 0 ? owner->closed : owner->closed_anywhere;
-        uint64_t offset = clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_MONOTONIC);
 
         return question->key->protocol == IPPROTO_UDP && closed &&
                closed_sockets_since(closed, question->key->local_port, cookie,
-                                    question->since_usec - offset);
+                                    question->since_usec - clock_real_offset_usec());
 }
 
 static void procfs_stats(const void *state, struct owner_stats *ret_stats) {

@@ -157,10 +157,9 @@ static int bpf_source_fd(const void *state) {
 
 /* When the boundary is, by the clock as it is now: the end of a second, unless it was set since. */
 static uint64_t boundary_usec(const struct bpf_source *source) {
-        uint64_t planned_usec = source->boundary_second * USEC_PER_SEC, offset_usec, usec;
+        uint64_t planned_usec = source->boundary_second * USEC_PER_SEC,
+                 usec = source->boundary_nsec / NSEC_PER_USEC + clock_real_offset_usec();
 
-        offset_usec = clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_MONOTONIC);
-        usec = source->boundary_nsec / NSEC_PER_USEC + offset_usec;
         return MAX(usec, planned_usec) - MIN(usec, planned_usec) < CLOCK_SET_USEC ? planned_usec : usec;
 }
 

@@ -17,3 +17,8 @@ static inline uint64_t clock_usec(clockid_t clock) {
         clock_gettime(clock, &now); /* cannot fail for these clocks: clock_gettime(2) */
         return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / NSEC_PER_USEC;
 }
+
+/* What is to be added to a CLOCK_MONOTONIC time for what CLOCK_REALTIME, as it is set now, calls it. */
+static inline uint64_t clock_real_offset_usec(void) {
+        return clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_MONOTONIC);
+}
