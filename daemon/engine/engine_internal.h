@@ -50,6 +50,13 @@ struct engine {
  * With `finish`, nothing is left waiting. */
 void engine_settle(struct engine *engine, uint64_t now_usec, bool finish);
 
+/* settle.c: the flow is that process's from here on, by the socket with that cookie and inode (0: not known). What is
+ * pending is settled apart. */
+void engine_own(struct flow *flow, struct process *process, uint64_t cookie, uint64_t inode);
+
+/* settle.c: the flow is nobody's, and what is pending of it neither. */
+void engine_give_up(struct engine *engine, struct flow *flow, enum unattributed reason);
+
 /* recall.c: what there is to ask about what is pending of a flow. next_usec: stamp of the SYN that ended it;
  * UINT64_MAX: none has. */
 struct owner_question engine_question_about(const struct flow *flow, uint64_t next_usec);

@@ -19,25 +19,15 @@ struct owner_question engine_question_about(const struct flow *flow, uint64_t ne
                                        .read_usec = clock_usec(CLOCK_REALTIME) - READ_BEHIND_USEC};
 }
 
-static void settle_unowned(struct engine *engine, struct flow *flow, enum unattributed reason) {
-        flow->state = FLOW_UNOWNED;
-        flow->process = NULL;
-        flow->reason = reason;
-        books_settle_unattributed(engine->books, reason, flow);
-}
-
 /* Settles it to that process, which has the flow from here on. */
 static void settle_found(struct engine *engine, struct flow *flow, const struct owner *owner) {
         struct process *process;
 
         if (engine_process_then(engine, owner, &process) < 0) {
-                settle_unowned(engine, flow, UNATTRIBUTED_OVERFLOW);
+                engine_give_up(engine, flow, UNATTRIBUTED_OVERFLOW);
                 return;
         }
-        flow->state = FLOW_OWNED;
-        flow->process = process;
-        flow->cookie = owner->cookie;
-        flow->inode = 0;
+        engine_own(flow, process, owner->cookie, 0);
         books_settle_process(engine->books, process, flow);
 }
 
@@ -52,7 +42,7 @@ enum owner_recall engine_recall(struct engine *engine, struct flow *flow, uint64
                 settle_found(engine, flow, &owner);
                 break;
         case OWNER_RECALL_SHARED:
-                settle_unowned(engine, flow, UNATTRIBUTED_SHARED);
+                engine_give_up(engine, flow, UNATTRIBUTED_SHARED);
                 break;
         case OWNER_RECALL_UNUSED:
         case OWNER_RECALL_UNKNOWN:

@@ -53,12 +53,24 @@ static void settle_owner(struct engine *engine, struct flow *flow, uint64_t cook
                 settle_process(engine, flow, flow->process);
 }
 
-static void give_up(struct engine *engine, struct flow *flow, enum unattributed reason) {
+static void disown(struct flow *flow, enum unattributed reason) {
         flow->state = FLOW_UNOWNED;
         flow->gone_usec = 0;
         flow->process = NULL;
         flow->reason = reason_of(flow, reason);
+}
+
+void engine_give_up(struct engine *engine, struct flow *flow, enum unattributed reason) {
+        disown(flow, reason);
         settle_unattributed(engine, flow, reason);
+}
+
+void engine_own(struct flow *flow, struct process *process, uint64_t cookie, uint64_t inode) {
+        flow->state = FLOW_OWNED;
+        flow->gone_usec = 0;
+        flow->process = process;
+        flow->cookie = cookie;
+        flow->inode = inode;
 }
 
 /* Leaves the flow to be asked for again. Returns true while there is time to. */
@@ -110,15 +122,11 @@ static void found(struct engine *engine, struct flow *flow, const struct owner *
         uint64_t cookie = flow->cookie; /* with FLOW_OWNED */
 
         if (engine_process(engine, &owner->process, NULL, &process) < 0) {
-                give_up(engine, flow, UNATTRIBUTED_OVERFLOW);
+                engine_give_up(engine, flow, UNATTRIBUTED_OVERFLOW);
                 return;
         }
         is_new = flow->state != FLOW_OWNED;
-        flow->state = FLOW_OWNED;
-        flow->gone_usec = 0;
-        flow->process = process;
-        flow->cookie = owner->cookie;
-        flow->inode = owner->inode;
+        engine_own(flow, process, owner->cookie, owner->inode);
 
         if (before && before != process) /* it changed hands, and nothing says when */
                 settle_unattributed(engine, flow, UNATTRIBUTED_SHARED);
@@ -158,10 +166,7 @@ static bool keeps_what_it_left(struct engine *engine, struct flow *flow, uint64_
         if (!finish && flow->pending.last_usec > flow->gone_usec + clock_real_offset_usec())
                 return false; /* came when there was none any more */
         settle_owner(engine, flow, flow->cookie);
-        flow->state = FLOW_UNOWNED;
-        flow->gone_usec = 0;
-        flow->reason = UNATTRIBUTED_NO_SOCKET;
-        flow->process = NULL;
+        disown(flow, UNATTRIBUTED_NO_SOCKET);
         return true;
 }
 
@@ -178,11 +183,10 @@ static void no_socket(struct engine *engine, struct flow *flow, uint64_t now_use
                 return;
         if (flow->state == FLOW_WAITING && flow->process) { /* over before it was accepted: the listener's */
                 settle_process(engine, flow, flow->process);
-                flow->state = FLOW_OWNED;
-                flow->cookie = flow->inode = 0;
+                engine_own(flow, flow->process, 0, 0);
                 return;
         }
-        give_up(engine, flow, UNATTRIBUTED_NO_SOCKET);
+        engine_give_up(engine, flow, UNATTRIBUTED_NO_SOCKET);
 }
 
 /* Not accepted yet, or over already and only the listener left to be found. */
@@ -204,7 +208,7 @@ static void unaccepted(struct engine *engine, struct flow *flow, const struct ow
         if (flow->process && started_in_time(flow->process, flow))
                 settle_process(engine, flow, flow->process);
         else
-                give_up(engine, flow, UNATTRIBUTED_SHARED);
+                engine_give_up(engine, flow, UNATTRIBUTED_SHARED);
 }
 
 static void conclude(struct engine *engine, struct flow *flow, enum owner_status status,
@@ -217,18 +221,18 @@ static void conclude(struct engine *engine, struct flow *flow, enum owner_status
                 no_socket(engine, flow, now_usec, finish);
                 return;
         case OWNER_NO_LOOKUP:
-                give_up(engine, flow, UNATTRIBUTED_NO_LOOKUP);
+                engine_give_up(engine, flow, UNATTRIBUTED_NO_LOOKUP);
                 return;
         case OWNER_UNACCEPTED:
                 unaccepted(engine, flow, owner, now_usec, finish);
                 return;
         case OWNER_SHARED: /* waiting would not tell whose this was */
-                give_up(engine, flow, UNATTRIBUTED_SHARED);
+                engine_give_up(engine, flow, UNATTRIBUTED_SHARED);
                 return;
         case OWNER_NO_PROCESS:
         case OWNER_BUSY:
                 if (!wait_on(engine, flow, now_usec, finish))
-                        give_up(engine, flow, UNATTRIBUTED_NO_PROCESS);
+                        engine_give_up(engine, flow, UNATTRIBUTED_NO_PROCESS);
                 return;
         }
 }
@@ -268,11 +272,7 @@ static bool settle_opening(struct engine *engine, struct flow *flow, bool no_soc
                 settle_datagrams(engine, flow, process);
                 return true;
         }
-        flow->state = FLOW_OWNED;
-        flow->gone_usec = 0;
-        flow->process = process;
-        flow->cookie = owner.cookie;
-        flow->inode = owner.inode;
+        engine_own(flow, process, owner.cookie, owner.inode);
         settle_process(engine, flow, process);
         return true;
 }
@@ -298,7 +298,7 @@ static void ask(struct engine *engine, struct flow *flow, uint64_t now_usec, boo
                 return;
         if (r < 0) {
                 if (!wait_on(engine, flow, now_usec, finish))
-                        give_up(engine, flow, UNATTRIBUTED_LOOKUP_ERROR);
+                        engine_give_up(engine, flow, UNATTRIBUTED_LOOKUP_ERROR);
                 return;
         }
         conclude(engine, flow, status, &owner, now_usec, finish);
@@ -341,7 +341,7 @@ static void settle_unasked(struct engine *engine, struct flow *flow, uint64_t no
         case FLOW_NEW:
         case FLOW_WAITING:
                 if (!wait_on(engine, flow, now_usec, finish))
-                        give_up(engine, flow, UNATTRIBUTED_NOT_LOOKED_UP);
+                        engine_give_up(engine, flow, UNATTRIBUTED_NOT_LOOKED_UP);
                 return;
         }
 }
