@@ -26,7 +26,8 @@ struct procfs_owner {
         struct network_namespaces *namespaces;  /* NULL: others than ours cannot be entered */
         struct closed_sockets *closed_anywhere; /* with namespaces only */
         struct sock_diag *asked;                /* of the namespace that the question under way is about */
-        bool forwards; /* this host sends packets of others on, so that NAT may have led a connection elsewhere */
+        bool forwards;                          /* as forwards() says, at forwards_usec */
+        uint64_t forwards_usec;
         struct owner_stats stats;
         struct {
                 struct process_id process;
@@ -68,7 +69,8 @@ static int open_namespaces(struct procfs_owner *owner, const char *proc_root) {
         return 0;
 }
 
-static int procfs_open(const struct owner_config *config, void **ret_state, char ret_why[static OWNER_WHY_MAX]) {
+static int procfs_open(const struct owner_config *config, void **ret_state,
+                       char ret_why[static OWNER_WHY_MAX]) {
         _cleanup_(procfs_closep) struct procfs_owner *owner = calloc(1, sizeof(*owner));
         int r;
 
@@ -231,6 +233,23 @@ static int find_listener(struct procfs_owner *owner, const struct flow_key *key,
         return 0;
 }
 
+/* ip-sysctl of the kernel's documentation */
+static bool is_on(const char *path) {
+        char text[8] = "";
+
+        return read_file_at(AT_FDCWD, path, text, sizeof(text) - 1) > 0 && text[0] != '0';
+}
+
+/* Does this host send packets of others on, so that NAT may have led a connection elsewhere? Looked at once
+ * a drain. */
+static bool forwards(struct procfs_owner *owner, uint64_t now_usec) {
+        if (owner->forwards_usec != now_usec)
+                owner->forwards = is_on("/proc/sys/net/ipv4/ip_forward") ||
+                                  is_on("/proc/sys/net/ipv6/conf/all/forwarding");
+        owner->forwards_usec = now_usec;
+        return owner->forwards;
+}
+
 static int find_tcp(struct procfs_owner *owner, const struct flow_key *key, const struct socket_info *socket,
                     uint64_t now_usec, enum owner_status *ret_status, struct owner *ret_owner) {
         int r;
@@ -251,7 +270,7 @@ static int find_tcp(struct procfs_owner *owner, const struct flow_key *key, cons
         default:
                 if (socket->inode != 0 && socket->state != TCP_LISTEN)
                         break;
-                if (socket->state == TCP_LISTEN && owner->forwards) { /* never ours, it may be */
+                if (socket->state == TCP_LISTEN && forwards(owner, now_usec)) { /* never ours, it may be */
                         *ret_status = OWNER_NO_SOCKET;
                         return 0;
                 }
@@ -319,17 +338,8 @@ static int procfs_confirm(void *state, const struct owner_question *question, co
         return r < 0 ? r : others == OWNER_FOUND;
 }
 
-/* ip-sysctl of the kernel's documentation */
-static bool is_on(const char *path) {
-        char text[8] = "";
-
-        return read_file_at(AT_FDCWD, path, text, sizeof(text) - 1) > 0 && text[0] != '0';
-}
-
 static void procfs_update(void *state) {
         struct procfs_owner *owner = state;
-
-        owner->forwards = is_on("/proc/sys/net/ipv4/ip_forward") || is_on("/proc/sys/net/ipv6/conf/all/forwarding");
 
         if (closed_sockets_update(owner->closed, clock_usec(CLOCK_MONOTONIC)) < 0)
                 owner->stats.netlink_errors++;
