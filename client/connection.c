@@ -44,7 +44,8 @@ static bool is_broken(int r) {
 
 /* The name is known to the bus, but nobody has it, and it could not be started. */
 static bool could_not_start(const sd_bus_error *error) {
-        static const char *const prefixes[] = {"org.freedesktop.systemd1.", "org.freedesktop.DBus.Error.Spawn."};
+        static const char *const prefixes[] = {"org.freedesktop.systemd1.",
+                                               "org.freedesktop.DBus.Error.Spawn."};
 
         for (size_t i = 0; i < ELEMENTSOF(prefixes); i++)
                 if (error->name && strncmp(error->name, prefixes[i], strlen(prefixes[i])) == 0)
@@ -80,7 +81,8 @@ int connection_send(struct connection *connection, sd_bus_message *message, sd_b
 
         if (ask)
                 (void) sd_bus_message_set_allow_interactive_authorization(message, 1);
-        r = sd_bus_call(connection->bus, message, ask ? ASK_TIMEOUT_USEC : CALL_TIMEOUT_USEC, &error, ret_reply);
+        r = sd_bus_call(connection->bus, message, ask ? ASK_TIMEOUT_USEC : CALL_TIMEOUT_USEC, &error,
+                        ret_reply);
         password_agent_stop(agent);
         return r < 0 ? fail_call(connection, &error, r) : 0;
 }
@@ -146,9 +148,12 @@ static int on_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error
         return 0;
 }
 
-int connection_follow(struct connection *connection, sd_bus_message_handler_t handler, void *userdata) {
+int connection_match(struct connection *connection, sd_bus_message_handler_t handler,
+                     void (*on_owner)(bool, void *), void *userdata) {
         int r;
 
+        connection->on_owner = on_owner;
+        connection->userdata = userdata;
         r = sd_bus_match_signal(connection->bus, NULL, connection->destination, NETFLOWD_OBJECT_PATH,
                                 NETFLOWD_INTERFACE, NULL, handler, userdata);
         if (r >= 0 && connection->destination)
@@ -157,16 +162,20 @@ int connection_follow(struct connection *connection, sd_bus_message_handler_t ha
                                      "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
                                      "arg0='" NETFLOWD_BUS_NAME "'",
                                      on_owner_changed, connection);
+        return r;
+}
+
+int connection_follow_on(struct connection *connection, sd_bus_message_handler_t handler,
+                         void (*on_owner)(bool, void *), void *userdata) {
+        int r = connection_match(connection, handler, on_owner, userdata);
+
         if (r < 0)
                 return fail("cannot follow signals: %s", strerror(-r));
         return connection_check(connection);
 }
 
-int connection_follow_on(struct connection *connection, sd_bus_message_handler_t handler,
-                         void (*on_owner)(bool, void *), void *userdata) {
-        connection->on_owner = on_owner;
-        connection->userdata = userdata;
-        return connection_follow(connection, handler, userdata);
+int connection_follow(struct connection *connection, sd_bus_message_handler_t handler, void *userdata) {
+        return connection_follow_on(connection, handler, NULL, userdata);
 }
 
 int connection_wait(struct connection *connection, uint64_t usec) {

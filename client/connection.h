@@ -15,7 +15,7 @@ struct connection {
         int said;                /* where what it says is kept until the end; 0: nowhere */
         bool may_ask;            /* a password may be asked for, on the terminal where there is one */
         bool gone;               /* netflowd has left the bus, since connection_follow() */
-        void (*on_owner)(bool is_there, void *userdata); /* of connection_follow_on(); NULL */
+        void (*on_owner)(bool is_there, void *userdata); /* of connection_match(); NULL */
         void *userdata;                                  /* its */
 };
 
@@ -52,6 +52,11 @@ int connection_follow(struct connection *connection, sd_bus_message_handler_t ha
  * not there to begin with it returns EXIT_FAILURE, having said so, and follows it all the same. */
 int connection_follow_on(struct connection *connection, sd_bus_message_handler_t handler,
                          void (*on_owner)(bool is_there, void *userdata), void *userdata);
+
+/* What is common to both: has handler told of netflowd's signals, and on_owner (NULL: as connection_follow() does) of
+ * its coming and going, without asking it for anything. Returns 0 or a negative errno, of which nothing is said. */
+int connection_match(struct connection *connection, sd_bus_message_handler_t handler,
+                     void (*on_owner)(bool is_there, void *userdata), void *userdata);
 
 /* Lets the bus work for so long; returns early, with EXIT_FAILURE having said so, when netflowd goes away.
  */

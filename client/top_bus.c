@@ -333,22 +333,17 @@ static int on_signal(sd_bus_message *signal, void *userdata, sd_bus_error *ret_e
         return 0;
 }
 
-static int on_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error) {
+static void on_owner(bool is_there, void *userdata) {
         struct top_bus *bus = userdata;
-        const char *owner;
 
-        (void) ret_error;
-        if (sd_bus_message_read(signal, "sss", NULL, NULL, &owner) < 0)
-                return 0;
-        if (*owner == '\0') {
+        if (!is_there) {
                 lose(bus, TOP_NO_DAEMON);
-                return 0;
+                return;
         }
         bus->state->link = TOP_FOLLOWING;
         bus->changed(bus->userdata);
         if (!bus->state->paused)
                 schedule(bus, true);
-        return 0;
 }
 
 /* A netflowd of our own does not come back. */
@@ -366,16 +361,8 @@ static int on_disconnected(sd_bus_message *signal, void *userdata, sd_bus_error 
 
 static int follow(struct top_bus *bus) {
         struct connection *connection = bus->connection;
-        int r;
+        int r = connection_match(connection, on_signal, on_owner, bus);
 
-        r = sd_bus_match_signal(connection->bus, NULL, connection->destination, NETFLOWD_OBJECT_PATH,
-                                NETFLOWD_INTERFACE, NULL, on_signal, bus);
-        if (r >= 0 && connection->destination)
-                r = sd_bus_add_match(connection->bus, NULL,
-                                     "type='signal',sender='org.freedesktop.DBus',"
-                                     "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
-                                     "arg0='" NETFLOWD_BUS_NAME "'",
-                                     on_owner_changed, bus);
         if (r >= 0)
                 r = sd_bus_match_signal(connection->bus, NULL, "org.freedesktop.DBus.Local", NULL,
                                         "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, bus);
