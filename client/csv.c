@@ -67,8 +67,8 @@ static struct json_object *find(struct json_object *object, const char *column) 
         return json_object_object_get_ex(object, key, &value) ? find(value, dot + 1) : NULL;
 }
 
-void csv_print_row(const struct output *output, const struct arguments *arguments,
-                   struct json_object *object, const char *const *columns, size_t n) {
+static void print_row(const struct output *output, const struct arguments *arguments,
+                      struct json_object *object, const char *const *columns, size_t n) {
         csv_begin_row(arguments);
         for (size_t i = 0; i < n; i++) {
                 const char *text = json_object_get_string(find(object, columns[i]));
@@ -87,5 +87,5 @@ void csv_print(const struct output *output, const struct arguments *arguments, s
 
         csv_print_names(output, arguments, columns, n);
         for (size_t i = 0; i < rows; i++)
-                csv_print_row(output, arguments, json_object_array_get_idx(array, i), columns, n);
+                print_row(output, arguments, json_object_array_get_idx(array, i), columns, n);
 }

@@ -15,12 +15,8 @@
 void csv_print_names(const struct output *output, const struct arguments *arguments,
                      const char *const *columns, size_t n);
 
-/* What stands in one object, in the order of the columns: numbers as they are, nothing for what is not
- * there. */
-void csv_print_row(const struct output *output, const struct arguments *arguments,
-                   struct json_object *object, const char *const *columns, size_t n);
-
-/* The same for an array of objects, with the names before it. */
+/* What stands in an array of objects, in the order of the columns, with their names before it: numbers as they are,
+ * nothing for what is not there. */
 void csv_print(const struct output *output, const struct arguments *arguments, struct json_object *array,
                const char *const *columns, size_t n);
 

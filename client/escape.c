@@ -51,19 +51,26 @@ char *escape_text(const char *text) {
         return escaped;
 }
 
-size_t escape_width(const char *escaped) {
+size_t escape_character(const char *text, size_t left, int *ret_columns) {
         mbstate_t state = {};
+        wchar_t character;
+        size_t n = mbrtowc(&character, text, left, &state);
+
+        *ret_columns = 1;
+        if (n > left || n == 0)
+                return 1;
+        *ret_columns = wcwidth(character) > 0 ? wcwidth(character) : 0;
+        return n;
+}
+
+size_t escape_width(const char *escaped) {
         size_t width = 0, left = strlen(escaped);
 
         while (left > 0) {
-                wchar_t character;
-                size_t n = mbrtowc(&character, escaped, left, &state);
                 int columns;
+                size_t n = escape_character(escaped, left, &columns);
 
-                if (n > left || n == 0)
-                        return width + left; /* not escaped: a column a byte is as good as any guess */
-                columns = wcwidth(character);
-                width += columns > 0 ? (size_t) columns : 0;
+                width += (size_t) columns;
                 escaped += n;
                 left -= n;
         }

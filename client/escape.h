@@ -9,5 +9,10 @@
  * memory. */
 char *escape_text(const char *text);
 
+/* How many bytes the character has that begins there, of those that are left (more than none), and how many
+ * columns of a terminal it takes; what is none in this locale is a byte, and a column is as good as any
+ * guess. */
+size_t escape_character(const char *text, size_t left, int *ret_columns);
+
 /* How many columns of a terminal such a text takes. */
 size_t escape_width(const char *escaped);

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include <wchar.h>
 
+#include "escape.h"
 #include "util.h"
 
 /* console_codes(4) */
@@ -44,19 +44,6 @@ static size_t colour_length(const char *text) {
         return text[n] == 'm' ? n + 1 : 0;
 }
 
-/* Its length in bytes and columns; where it is none in this locale, a byte is as good as any guess. */
-static size_t read_character(const char *text, size_t left, int *ret_columns) {
-        mbstate_t state = {};
-        wchar_t character;
-        size_t n = mbrtowc(&character, text, left, &state);
-
-        *ret_columns = 1;
-        if (n > left || n == 0)
-                return 1;
-        *ret_columns = wcwidth(character) > 0 ? wcwidth(character) : 0;
-        return n;
-}
-
 /* One line, as much as there is place for; colours are kept behind it too: one may end there. */
 static void write_line(FILE *out, const char *line, size_t length, unsigned columns) {
         const char *end = line + length;
@@ -68,7 +55,7 @@ static void write_line(FILE *out, const char *line, size_t length, unsigned colu
                 int width = 0;
 
                 if (n == 0) {
-                        n = read_character(line, (size_t) (end - line), &width);
+                        n = escape_character(line, (size_t) (end - line), &width);
                         full = full || used + (unsigned) width > columns;
                         used += full ? 0 : (unsigned) width;
                 }

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <wchar.h>
 
 #include "escape.h"
 #include "util.h"
@@ -39,17 +38,13 @@ char *top_amount(uint64_t bytes, struct top_units units, char text[static TOP_AM
 
 char *top_fit(const char *text, size_t columns, char *ret_text) {
         _cleanup_free_ char *escaped = escape_text(text);
-        size_t used = 0, n = 0, length, width;
         int combining = COMBINING_MAX; /* none before there is a character to combine with */
-        mbstate_t state = {};
+        size_t used = 0, n = 0, length;
 
         for (const char *from = escaped; from && *from; from += length) {
-                wchar_t wide;
+                int width;
 
-                length = mbrtowc(&wide, from, strlen(from), &state);
-                if (length == 0 || length > 4) /* not from escape_text(): errors are (size_t) -1 and -2 */
-                        break;
-                width = wcwidth(wide) > 0 ? (size_t) wcwidth(wide) : 0;
+                length = escape_character(from, strlen(from), &width);
                 if (width == 0) {
                         /* 8 bytes a column are one of four and a combining one: what goes beyond is left out
                          */
@@ -57,11 +52,11 @@ char *top_fit(const char *text, size_t columns, char *ret_text) {
                                 continue;
                 } else
                         combining = 0;
-                if (used + width > columns)
+                if (used + (size_t) width > columns)
                         break;
                 memcpy(ret_text + n, from, length);
                 n += length;
-                used += width;
+                used += (size_t) width;
         }
         memset(ret_text + n, ' ', columns - used);
         ret_text[n + columns - used] = '\0';
