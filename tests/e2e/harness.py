@@ -260,39 +260,15 @@ def assert_balanced(daemon, ledger):
 
 
 @contextlib.contextmanager
-def daemon_on(host, build, *options, config="/dev/null", limits=None, by=()):
-    """A netflowd on that host, with a bus of its own, ready to be asked. What this machine has in /etc is nothing to
-    it: its configuration is that file. Packets are what it counts, and it finds their owners itself, where that file or
-    an option do not say anything else. by: the command that starts it."""
-    backend = ["--backend", "pcap"] if config == "/dev/null" else []
-    if config == "/dev/null" and "--owners" not in options:
-        backend += ["--owners", "procfs"]
+def running(build, command, limits=None):
+    """The netflowd of that build which the command starts, with a bus of its own, ready to be asked; or ended, where it
+    refuses."""
     with private_bus(limits) as bus:
-        process = subprocess.Popen(host.command([*by, f"{build}/netflowd", "--config", config, *backend, *options]),
-                                   text=True, stderr=subprocess.PIPE,
+        process = subprocess.Popen(command, text=True, stderr=subprocess.PIPE,
                                    env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
         daemon = Daemon(build, bus, process)
         try:
             until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
-            yield daemon
-            daemon.stop()
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-
-@contextlib.contextmanager
-def daemon_with_bpf(build, backend="bpf"):
-    """A netflowd outside of all test hosts."""
-    with private_bus() as bus:
-        process = subprocess.Popen([f"{build}/netflowd", "--config", "/dev/null", "--backend", backend], text=True,
-                                   stderr=subprocess.PIPE,
-                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
-        daemon = Daemon(build, bus, process)
-        try:
-            until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
-            assert process.poll() is None, process.stderr.read()
             yield daemon
             daemon.stop()
         finally:
@@ -300,6 +276,24 @@ def daemon_with_bpf(build, backend="bpf"):
                 process.kill()
                 process.wait()
             process.stderr.close()
+
+
+def daemon_on(host, build, *options, config="/dev/null", limits=None, by=()):
+    """A netflowd on that host, with a bus of its own, ready to be asked. What this machine has in /etc is nothing to
+    it: its configuration is that file. Packets are what it counts, and it finds their owners itself, where that file or
+    an option do not say anything else. by: the command that starts it."""
+    backend = ["--backend", "pcap"] if config == "/dev/null" else []
+    if config == "/dev/null" and "--owners" not in options:
+        backend += ["--owners", "procfs"]
+    return running(build, host.command([*by, f"{build}/netflowd", "--config", config, *backend, *options]), limits)
+
+
+@contextlib.contextmanager
+def daemon_with_bpf(build, backend="bpf"):
+    """A netflowd outside of all test hosts."""
+    with running(build, [f"{build}/netflowd", "--config", "/dev/null", "--backend", backend]) as daemon:
+        assert daemon.process.poll() is None, daemon.process.stderr.read()
+        yield daemon
 
 
 def has_owner(daemon):

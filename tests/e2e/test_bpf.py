@@ -16,19 +16,13 @@ import subprocess
 import sys
 import tempfile
 
-from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Daemon, Host, alone, assert_balanced, beside_loopback, cgroup,
-                     daemon_with_bpf, devices, has_owner, hosts, join, main, private_bus, sh, traffic, until, until_split)
+from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Host, alone, assert_balanced, beside_loopback, cgroup,
+                     daemon_with_bpf, devices, hosts, join, main, running, sh, traffic, until, until_split)
 from web_server import nginx
-from wire import WAYS, moved, wire
+from wire import WAYS, moved, talk, totals, wire
 
 V4, V6 = ("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")
 MISSED = 300  # bytes: a few FINs, of hundreds or thousands
-
-
-def totals(daemon, pids):
-    """What the daemon has for these processes together."""
-    rows = [row["total"] for row in daemon.rank() if row.get("pid") in pids]
-    return {way: sum(row[way] for row in rows) for way in WAYS}
 
 
 def assert_exactly(daemon, expected, missed=0, twice=0):
@@ -223,14 +217,6 @@ def test_headers(build):
 
 
 # --- whose socket it is ------------------------------------------------------------------------------------------
-
-def talk(client, server, name, size):
-    """Both ways over a connection that is there."""
-    client.tell("write", "c", size)
-    server.tell("read", name, size)
-    server.tell("write", name, size // 2)
-    client.tell("read", "c", size // 2)
-
 
 def test_old_sockets(build):
     """All that was there before: connections, listeners, what was not accepted yet, sockets for datagrams."""
@@ -520,23 +506,16 @@ CAPABILITIES = ("bpf", "perfmon", "net_admin")
 def daemon_with(build, *capabilities):
     """A netflowd that chooses by itself, of a user who has nothing but these."""
     only = ",".join(["-all", *("+" + name for name in capabilities)])
-    with private_bus() as bus, tempfile.TemporaryDirectory(prefix="netflowd-") as directory:
+    with tempfile.TemporaryDirectory(prefix="netflowd-") as directory:
         os.chmod(directory, 0o755)
         for name in ("netflowd", "netflowctl"):  # where that user may look
             shutil.copy(f"{build}/{name}", directory)
-        process = subprocess.Popen(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", only,
-                                    "--ambient-caps", only, "--bounding-set", only, f"{directory}/netflowd",
-                                    "--config", "/dev/null"],
-                                   text=True, stderr=subprocess.PIPE,
-                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
-        daemon = Daemon(build, bus, process)
-        try:
-            until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
+        with running(build, ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", only,
+                             "--ambient-caps", only, "--bounding-set", only, f"{directory}/netflowd",
+                             "--config", "/dev/null"]) as daemon:
             yield daemon
-        finally:
-            if process.poll() is None:
-                process.terminate()
-            process.communicate()
+            daemon.process.terminate()  # it may have said what it misses
+            daemon.process.wait()
 
 
 def attached():
@@ -575,16 +554,12 @@ def test_falls_back(build):
 @alone
 def test_killed(build):
     """Whatever ends it, nothing of it stays in the kernel."""
-    with private_bus() as bus:
-        before = attached()
-        process = subprocess.Popen([f"{build}/netflowd", "--config", "/dev/null", "--backend", "bpf"],
-                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
-        daemon = Daemon(build, bus, process)
-        until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
+    before = attached()
+    with daemon_with_bpf(build) as daemon:
         own = {kind: ids - before[kind] for kind, ids in attached().items()}
         assert all(len(ids) >= (1 if kind == "map" else 15) for kind, ids in own.items()), own
-        process.kill()
-        process.wait()
+        daemon.process.kill()
+        daemon.process.wait()
         until(lambda: not any(attached()[kind] & ids for kind, ids in own.items()), "nothing left")
 
 
@@ -640,17 +615,9 @@ def test_filter(build):
     refused = subprocess.run([f"{build}/netflowd", "--config", "/dev/null", "--backend", "bpf", "--filter", "tcp"],
                              stderr=subprocess.PIPE, text=True, check=False)
     assert refused.returncode != 0 and "a filter needs packets" in refused.stderr, refused
-    with private_bus() as bus:
-        process = subprocess.Popen([f"{build}/netflowd", "--config", "/dev/null", "--filter", "tcp"],
-                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
-        daemon = Daemon(build, bus, process)
-        try:
-            until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
-            status = daemon.status()
-            assert (status["Backend"], status["BackendReason"]) == ("pcap", "bpf: a filter needs packets"), status
-        finally:
-            process.terminate()
-            process.wait()
+    with running(build, [f"{build}/netflowd", "--config", "/dev/null", "--filter", "tcp"]) as daemon:
+        status = daemon.status()
+        assert (status["Backend"], status["BackendReason"]) == ("pcap", "bpf: a filter needs packets"), status
 
 
 def test_two_daemons(build):

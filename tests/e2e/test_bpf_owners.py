@@ -11,14 +11,11 @@ import subprocess
 import sys
 import tempfile
 
-from harness import (Daemon, alone, assert_balanced, cgroup, has_owner, hosts, main, paired, private_bus, sh,
-                     traffic, until)
+from harness import alone, assert_balanced, cgroup, hosts, main, paired, running, sh, traffic, until
 from web_server import nginx
+from wire import WAYS, moved, talk, totals
 
 V4, V6 = ("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")
-WAYS = ("in", "out")
-
-
 ONLY = "-all,+bpf,+perfmon,+net_admin,+net_raw,+sys_ptrace,+dac_read_search"
 UNPRIVILEGED = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", ONLY,
                 "--ambient-caps", ONLY, "--bounding-set", ONLY)
@@ -27,32 +24,11 @@ UNPRIVILEGED = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-grou
 @contextlib.contextmanager
 def daemon_on(host, build, *options, owners="bpf", before=()):
     """A netflowd of that host. It sees the cgroups of this machine, which `ip netns exec` would hide."""
-    with private_bus() as bus:
-        command = ["nsenter", f"--net=/run/netns/{host.name}", *before, f"{build}/netflowd", "--config", "/dev/null",
-                   "--backend", "pcap", "--owners", owners, *options]
-        process = subprocess.Popen(command, text=True, stderr=subprocess.PIPE,
-                                   env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
-        daemon = Daemon(build, bus, process)
-        try:
-            until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
-            assert process.poll() is None, process.stderr.read()
-            yield daemon
-            daemon.stop()
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            process.stderr.close()
-
-
-def moved(host, before=None):
-    now = host.counters("v0")
-    return {way: now[way] - (before[way] if before else 0) for way in WAYS}
-
-
-def total_of(daemon, pids):
-    rows = [row["total"] for row in daemon.rank() if row.get("pid") in pids]
-    return {way: sum(row[way] for row in rows) for way in WAYS}
+    command = ["nsenter", f"--net=/run/netns/{host.name}", *before, f"{build}/netflowd", "--config", "/dev/null",
+               "--backend", "pcap", "--owners", owners, *options]
+    with running(build, command) as daemon:
+        assert daemon.process.poll() is None, daemon.process.stderr.read()
+        yield daemon
 
 
 def assert_shares(daemon, expected, least=0.999):
@@ -60,7 +36,7 @@ def assert_shares(daemon, expected, least=0.999):
     The books are in balance. Returns the shares."""
     ledger, notes = daemon.settled(), []
     for pids, truth in expected.items():
-        got = total_of(daemon, pids if isinstance(pids, tuple) else (pids,))
+        got = totals(daemon, pids if isinstance(pids, tuple) else (pids,))
         assert all(got[way] <= truth[way] for way in WAYS), (pids, got, truth)
         share = sum(got.values()) / max(sum(truth.values()), 1)
         assert share >= least or truth == got, (pids, got, truth, ledger)
@@ -145,7 +121,7 @@ def test_wrk(build):
         dropped = [daemon.status()["PacketsDropped"] for daemon in (on_a, on_b)]
         shares = [assert_shares(on_a, {client.pid: moved(a)}),
                   assert_shares(on_b, {tuple(workers): moved(b), master: {"in": 0, "out": 0}})]
-        rows = {pid: total_of(on_b, (pid,)) for pid in workers}
+        rows = {pid: totals(on_b, (pid,)) for pid in workers}
         assert all(sum(row.values()) > 0 for row in rows.values()), rows
         return (next(line for line in output.splitlines() if "Requests/sec" in line) +
                 f"; client {shares[0]}, workers {shares[1]}, dropped {dropped}")
@@ -192,14 +168,6 @@ def test_port_contest(build):
         note, ledger = assert_shares(on_a, truth, 1), on_a.ledger()
         assert ledger["unattributed-no-socket"] + ledger["unattributed-shared"] == 40 * 128, ledger
         return note
-
-
-def talk(client, server, name, size):
-    """Both ways over a connection that is there."""
-    client.tell("write", "c", size)
-    server.tell("read", name, size)
-    server.tell("write", name, size // 2)
-    client.tell("read", "c", size // 2)
 
 
 def test_preforked(build):
@@ -294,7 +262,7 @@ def test_loopback(build):
         client.tell("cycle", "127.0.0.1", 8000, 200, 1000)
         server.answer()
         ledger, lo = on_a.settled(), a.counters("lo")
-        sent, received = total_of(on_a, (client.pid,)), total_of(on_a, (server.pid,))
+        sent, received = totals(on_a, (client.pid,)), totals(on_a, (server.pid,))
         assert (sent["out"], sent["in"]) == (received["in"], received["out"]), (sent, received, ledger)
         assert sent["in"] + sent["out"] == lo["in"] == ledger["attributed"] // 2, (sent, lo, ledger)
 
@@ -341,7 +309,7 @@ def test_overflow(build):
         finally:
             os.kill(on_a.process.pid, signal.SIGCONT)
         before = on_a.settled()
-        got = total_of(on_a, (client.pid,))
+        got = totals(on_a, (client.pid,))
         assert all(got[way] <= lost[way] for way in WAYS), (got, lost)
         assert before["seen"] == sum(moved(a).values()), before
         assert_balanced(on_a, before)
@@ -381,10 +349,7 @@ def test_choice(build):
         refused = subprocess.run(a.command([*without, "--owners", "bpf"]), check=False, text=True,
                                  stderr=subprocess.PIPE)
         assert refused.returncode not in (0, 2) and "bpf: CAP_BPF is missing" in refused.stderr, refused
-        with private_bus() as bus, \
-                a.start(without, env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address}) as process:
-            daemon = Daemon(build, bus, process)
-            until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
+        with running(build, a.command(without)) as daemon:
             status = daemon.status()
             assert (status["Owners"], status["OwnersReason"]) == ("procfs", "bpf: CAP_BPF is missing"), status
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import refusals
-from harness import Daemon, alone, has_owner, hosts, main, private_bus, sh, traffic, until
+from harness import alone, daemon_with_bpf, hosts, main, running, sh, traffic, until
 
 V4 = ("10.9.0.1", "10.9.0.2")
 
@@ -86,21 +86,9 @@ def test_reasons(build):
     return f"{len(cases)} of them"
 
 
-@contextlib.contextmanager
 def daemon_after(build, *command):
     """A netflowd that chooses by itself what it counts with."""
-    with private_bus() as bus:
-        process = subprocess.Popen([*command, f"{build}/netflowd", "--config", "/dev/null"], text=True,
-                                   stderr=subprocess.PIPE, env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
-        daemon = Daemon(build, bus, process)
-        try:
-            until(lambda: process.poll() is not None or has_owner(daemon), "a daemon on its bus")
-            yield daemon
-            daemon.stop()
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
+    return running(build, [*command, f"{build}/netflowd", "--config", "/dev/null"])
 
 
 def assert_fallen_back(daemon, reason):
@@ -222,25 +210,22 @@ print(sent, received)
 def test_nothing_dropped(build):
     """Datagrams on their way while the programs come and go, by any of the ways they can: all arrive."""
     starts = 6
-    with private_bus() as bus, hosts(2) as (a, b), traffic(b) as server:
+    with hosts(2) as (a, b), traffic(b) as server:
         server.tell("udp", "s", "::", 7000)
         server.begin("answer", "s", 1 << 30)
         with contextlib.ExitStack() as stack:
-            running = [stack.enter_context(a.start([sys.executable, "-c", EXCHANGE, address], stdin=subprocess.PIPE,
+            clients = [stack.enter_context(a.start([sys.executable, "-c", EXCHANGE, address], stdin=subprocess.PIPE,
                                                    stdout=subprocess.PIPE)) for address in (V4[1], "fd09::2")]
             for i in range(starts):
-                process = subprocess.Popen([f"{build}/netflowd", "--config", "/dev/null", "--backend", "bpf"],
-                                           env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
-                daemon = Daemon(build, bus, process)
-                until(lambda process=process, daemon=daemon: process.poll() is not None or has_owner(daemon), "its bus")
-                assert process.poll() is None
-                process.send_signal(signal.SIGKILL if i % 2 else signal.SIGTERM)
-                process.wait()
-            numbers = [tuple(map(int, process.communicate("\n", timeout=30)[0].split())) for process in running]
+                with daemon_with_bpf(build) as daemon:  # ended by SIGTERM, or before that
+                    if i % 2:
+                        daemon.process.kill()
+                        daemon.process.wait()
+            numbers = [tuple(map(int, process.communicate("\n", timeout=30)[0].split())) for process in clients]
         server.process.kill()
     for sent, received in numbers:
         assert sent == received > 0, numbers
-    assert all(process.returncode == 0 for process in running), numbers
+    assert all(process.returncode == 0 for process in clients), numbers
     return f"{sum(sent for sent, _ in numbers)} datagrams there and back, {starts} starts"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Hosts whose interfaces count what would be on a real wire."""
+"""Hosts whose interfaces count what would be on a real wire, and what moves there."""
 
 import contextlib
 
@@ -25,3 +25,17 @@ def moved(host, before=None):
     """What its interface has counted (since before)."""
     now = host.counters("v0")
     return {way: now[way] - (before[way] if before else 0) for way in WAYS}
+
+
+def totals(daemon, pids):
+    """What the daemon has for these processes together."""
+    rows = [row["total"] for row in daemon.rank() if row.get("pid") in pids]
+    return {way: sum(row[way] for row in rows) for way in WAYS}
+
+
+def talk(client, server, name, size):
+    """Both ways over a connection that is there."""
+    client.tell("write", "c", size)
+    server.tell("read", name, size)
+    server.tell("write", name, size // 2)
+    client.tell("read", "c", size // 2)
