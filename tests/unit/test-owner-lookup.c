@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netlink.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -16,8 +17,11 @@
 
 /* Real sockets in a network namespace of the test's own, looked up in the real kernel. */
 
-static const struct owner_config config = {
-        .proc_root = "/proc", .scan_interval_usec = 0, .max_sockets = 1000000, .max_history = 1000, .event_bytes = 65536};
+static const struct owner_config config = {.proc_root = "/proc",
+                                           .scan_interval_usec = 0,
+                                           .max_sockets = 1000000,
+                                           .max_history = 1000,
+                                           .event_bytes = 65536};
 
 static struct owner_lookup *new_lookup(void) {
         struct owner_lookup *lookup;
@@ -328,34 +332,44 @@ static void test_confirm_goes_by_cookie(void **state) {
         close(fd);
 }
 
-/* The kernel tells of a closed socket in its own time, which is soon. */
-static bool told_closed(struct closed_sockets *closed, uint16_t port, uint64_t cookie) {
-        for (unsigned i = 0; i < 5000; i++) {
-                assert_int_equal(closed_sockets_update(closed, 1000), 0);
-                if (closed_sockets_since(closed, port, cookie, 1000))
-                        return true;
-                assert_int_equal(usleep(1000), 0);
+/* Listens, and says at which descriptor: the next that is free. */
+static struct closed_sockets *new_closed(int *ret_fd) {
+        struct closed_sockets *closed;
+
+        *ret_fd = dup(STDERR_FILENO);
+        assert_true(*ret_fd >= 0 && close(*ret_fd) == 0);
+        assert_int_equal(closed_sockets_new(false, &closed), 0);
+        return closed;
+}
+
+/* The kernel tells of a closed socket in its own time: waits for that, which is at usec then. */
+static void await_closed(struct closed_sockets *closed, int fd, uint16_t port, uint64_t usec) {
+        struct pollfd told = {.fd = fd, .events = POLLIN};
+
+        while (!closed_sockets_since(closed, port, 0, usec)) {
+                assert_int_equal(poll(&told, 1, 10000), 1);
+                assert_int_equal(closed_sockets_update(closed, usec), 0);
         }
-        return false;
 }
 
 /* What came before a port was closed may be the other socket's; what came after is not. */
 static void test_closed_sockets(void **state) {
-        _cleanup_(closed_sockets_freep) struct closed_sockets *closed = NULL;
         static const int families[] = {AF_INET, AF_INET6};
         struct owner owner;
 
         for (uint16_t i = 0; i < ELEMENTSOF(families); i++) {
+                _cleanup_(closed_sockets_freep) struct closed_sockets *closed = NULL;
                 uint16_t port = (uint16_t) (5010 + i);
                 struct flow_key key = loopback_key(port, 4321, IPPROTO_UDP, families[i] == AF_INET6);
-                int fd = bound(families[i], SOCK_DGRAM, families[i] == AF_INET6 ? "::1" : "127.0.0.1", port);
+                int fd = bound(families[i], SOCK_DGRAM, families[i] == AF_INET6 ? "::1" : "127.0.0.1", port),
+                    told;
 
-                closed_sockets_free(closed);
-                assert_int_equal(closed_sockets_new(false, &closed), 0);
+                closed = new_closed(&told);
                 assert_int_equal(find(*state, &key, &owner), OWNER_FOUND);
                 close(fd);
-                assert_true(told_closed(closed, port, owner.cookie + 1));
-                assert_false(closed_sockets_since(closed, port, owner.cookie, 1000));     /* its own end */
+                await_closed(closed, told, port, 1000);
+                assert_false(closed_sockets_since(closed, port, owner.cookie, 1000)); /* its own end */
+                assert_true(closed_sockets_since(closed, port, owner.cookie + 1, 1000));
                 assert_false(closed_sockets_since(closed, port, owner.cookie + 1, 1001)); /* before that */
                 assert_false(closed_sockets_since(closed, (uint16_t) (port + 1), 0, 1));
 
@@ -363,7 +377,9 @@ static void test_closed_sockets(void **state) {
                 fd = bound(families[i], SOCK_DGRAM, families[i] == AF_INET6 ? "::1" : "127.0.0.1", port);
                 assert_int_equal(find(*state, &key, &owner), OWNER_FOUND);
                 close(fd);
-                assert_true(told_closed(closed, port, owner.cookie));
+                await_closed(closed, told, port, 2000);
+                assert_true(closed_sockets_since(closed, port, owner.cookie, 1000));
+                assert_false(closed_sockets_since(closed, port, owner.cookie, 1001));
         }
 }
 
