@@ -5,10 +5,6 @@
 #include "decode/network.h"
 #include "decode/transport.h"
 
-bool decode_supports(int link_type) {
-        return link_type_is_known(link_type);
-}
-
 static int decode(int link_type, struct cursor *cursor, struct packet *packet,
                   enum unattributed *ret_reason) {
         enum network network;

@@ -42,12 +42,10 @@ struct packet {
         uint16_t vlan_id; /* of the outermost tag; 0 is a priority tag only (IEEE 802.1Q) */
 };
 
-/* The link types that are decoded, by their LINKTYPE_/DLT_ value; false for any other. */
-bool decode_supports(int link_type);
-
-/* Decodes one packet. captured bytes are at data; wire_length is what the packet had before the snaplen cut
- * it. Returns 0, or -EBADMSG with *ret_reason set to why not. *ret_packet is always set: on failure it holds
- * what was learnt before (type, ifindex, and bytes: the wire length less the link header as far as that was
- * understood). */
+/* Decodes one packet. link_type is a LINKTYPE_/DLT_ value, any other than those that are decoded is the
+ * reason UNATTRIBUTED_LINK_TYPE. captured bytes are at data; wire_length is what the packet had before the
+ * snaplen cut it. Returns 0, or -EBADMSG with *ret_reason set to why not. *ret_packet is always set: on
+ * failure it holds what was learnt before (type, ifindex, and bytes: the wire length less the link header as
+ * far as that was understood). */
 int decode_packet(int link_type, const uint8_t *data, size_t captured, size_t wire_length,
                   struct packet *ret_packet, enum unattributed *ret_reason);

@@ -35,26 +35,6 @@
 /* linux/if_arp.h */
 #define ARPHRD_ETHER 1
 
-bool link_type_is_known(int link_type) {
-        switch ((enum link_type) link_type) {
-        case LINK_NULL:
-        case LINK_EN10MB:
-        case LINK_PPP:
-        case LINK_RAW:
-        case LINK_RAW_OPENBSD:
-        case LINK_PPP_SERIAL:
-        case LINK_PPP_ETHER:
-        case LINK_RAW_FILE:
-        case LINK_LOOP:
-        case LINK_LINUX_SLL:
-        case LINK_IPV4:
-        case LINK_IPV6:
-        case LINK_LINUX_SLL2:
-                return true;
-        }
-        return false;
-}
-
 /* RFC 1661 and RFC 1662: address and control may be left out, and a protocol below 0x100 may be one byte,
  * but none is 0xff. */
 static int decode_ppp(struct cursor *cursor, enum network *ret_network, enum unattributed *ret_reason) {
@@ -164,7 +144,8 @@ static enum packet_type type_of(uint16_t sll_pkttype) {
 }
 
 /* The sender's. */
-static void take_sll_address(struct packet *packet, uint16_t arphrd, size_t length, const uint8_t address[8]) {
+static void take_sll_address(struct packet *packet, uint16_t arphrd, size_t length,
+                             const uint8_t address[8]) {
         if (arphrd != ARPHRD_ETHER || length != LINK_ADDRESS_BYTES)
                 return;
         memcpy(packet->link_source, address, LINK_ADDRESS_BYTES);

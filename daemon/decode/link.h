@@ -33,8 +33,6 @@ enum network {
         NETWORK_OTHER,
 };
 
-bool link_type_is_known(int link_type);
-
 /* Reads the link header, tags and all, and sets type and ifindex of *packet where it names them. Returns 0,
  * or -EBADMSG with *ret_reason set. The cursor then stands behind the last header that was read in full. */
 int link_decode(int link_type, struct cursor *cursor, struct packet *packet, enum network *ret_network,

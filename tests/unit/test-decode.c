@@ -50,6 +50,13 @@ static int decode_whole(int link_type, const uint8_t *data, size_t size, struct 
         return decode_block(link_type, data, size, size, ret_packet, &reason);
 }
 
+static bool is_decoded(int link_type) {
+        enum unattributed reason = UNATTRIBUTED_MAX;
+        struct packet packet;
+
+        return decode_block(link_type, syn, 0, 0, &packet, &reason) == 0 || reason != UNATTRIBUTED_LINK_TYPE;
+}
+
 static void test_key_is_v4_mapped_source_and_destination(void **state) {
         struct flow_key key = test_key(1, 40000, 2, 80, IPPROTO_TCP);
         struct packet packet;
@@ -73,7 +80,7 @@ static void test_all_values_of_raw(void **state) {
 
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(values); i++) {
-                assert_true(decode_supports(values[i]));
+                assert_true(is_decoded(values[i]));
                 assert_int_equal(decode_whole(values[i], syn, sizeof(syn), &packet), 0);
                 assert_int_equal(packet.key.remote_port, 80);
         }
@@ -327,7 +334,7 @@ static void test_noise_is_answered(void **state) {
 
         (void) state;
         for (int link_type = 0; link_type < 300; link_type++) {
-                if (!decode_supports(link_type))
+                if (!is_decoded(link_type))
                         continue;
                 known++;
                 for (size_t i = 0; i < 5000; i++) {
@@ -352,8 +359,8 @@ static void test_unknown_link_type_is_refused(void **state) {
         struct packet packet;
 
         (void) state;
-        assert_false(decode_supports(105)); /* IEEE 802.11 */
-        assert_false(decode_supports(-1));
+        assert_false(is_decoded(105)); /* IEEE 802.11 */
+        assert_false(is_decoded(-1));
         assert_int_equal(decode_block(105, syn, sizeof(syn), sizeof(syn), &packet, &reason), -EBADMSG);
         assert_int_equal(reason, UNATTRIBUTED_LINK_TYPE);
         assert_int_equal(packet.bytes, sizeof(syn));
