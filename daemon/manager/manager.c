@@ -41,6 +41,7 @@ struct manager {
         bool ready;   /* has been on the bus */
         uint64_t signals_usec; /* when they were sent last, CLOCK_MONOTONIC */
         bool bus_was_stuck; /* and has not been there again since */
+        bool bus_is_lost;   /* which has been said */
         bool name_refused; /* there again, but without our name: the connection is of no use */
         struct report report;
 };
@@ -115,6 +116,13 @@ static void stop_capture(void *userdata) {
         capture_stop(manager->capture);
 }
 
+/* Whoever notices first: sd-bus tells of it with one of its next turns, and a tick may come before that. */
+static void lose_bus(struct manager *manager) {
+        if (!manager->bus_is_lost)
+                log_write(LOG_WARNING, "lost the connection to the bus; capturing goes on, connecting again");
+        manager->bus_is_lost = true;
+}
+
 static void on_disconnected(void *userdata) {
         struct manager *manager = userdata;
 
@@ -122,7 +130,7 @@ static void on_disconnected(void *userdata) {
                 sd_event_exit(manager->event, EXIT_SUCCESS); /* whom we served is gone */
                 return;
         }
-        log_write(LOG_WARNING, "lost the connection to the bus; capturing goes on, connecting again");
+        lose_bus(manager);
 }
 
 static void say_bus(int r) {
@@ -142,6 +150,7 @@ static void on_connected(int r, void *userdata) {
         struct manager *manager = userdata;
 
         manager->bus_was_stuck &= r < 0;
+        manager->bus_is_lost &= r < 0;
         if (r >= 0 && manager->ready)
                 log_write(LOG_NOTICE, "connected to the bus again");
         else if (r >= 0)
@@ -176,13 +185,17 @@ static int connect_bus(struct manager *manager) {
 static bool is_served(struct manager *manager) {
         if (manager->config->bus_fd >= 0)
                 return true;
-        if (!manager->bus || !bus_is_connected(manager->bus) || manager->name_refused)
+        if (!manager->bus || manager->name_refused)
                 return false;
+        if (!bus_is_connected(manager->bus)) {
+                lose_bus(manager);
+                return false;
+        }
         if (!bus_is_stuck(manager->bus))
                 return true;
         log_write(LOG_WARNING, "the bus reads nothing from us any more; connecting again");
         bus_drop(manager->bus);
-        manager->bus_was_stuck = true;
+        manager->bus_was_stuck = manager->bus_is_lost = true;
         return false;
 }
 
