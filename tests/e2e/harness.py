@@ -37,13 +37,14 @@ def sh(command, **options):
 
 
 def until(condition, what, deadline=DEADLINE, pause=0.05):
-    """Looks again and again, a moment apart; returns what the condition came to."""
+    """Looks again and again, a moment apart; returns what the condition came to. What it is may be told when it is not."""
     end = time.monotonic() + deadline
     while True:
         result = condition()
         if result:
             return result
-        assert time.monotonic() < end, f"in {deadline} s it did not come to {what}"
+        if time.monotonic() >= end:
+            raise AssertionError(f"in {deadline} s it did not come to {what() if callable(what) else what}")
         select.select([], [], [], pause)
 
 

@@ -150,7 +150,17 @@ static _Noreturn void be_one(const struct sockaddr_in *to, uint64_t i) {
         if (bind(fd, (const void *) &from, sizeof(from)) < 0 || send_one(fd, to) != 0)
                 _exit(EXIT_FAILURE);
         for (;;)
-                (void) pause(); /* until it is ended */
+                (void) raise(SIGSTOP); /* until it is ended */
+}
+
+/* Not before it has sent: where the processor is short, its turn may come later than that of those after it. */
+static int end_one(pid_t pid) {
+        int status;
+
+        if (waitpid(pid, &status, WUNTRACED) < 0 || !WIFSTOPPED(status) || kill(pid, SIGKILL) < 0 ||
+            waitpid(pid, NULL, 0) < 0)
+                return fail("a process");
+        return EXIT_SUCCESS;
 }
 
 /* Processes that send one packet each; the oldest ends as the next begins. */
@@ -160,8 +170,8 @@ static int processes(const struct sockaddr_in *to, uint64_t n) {
         for (uint64_t i = 0; i < n + ALIVE; i++) {
                 pid_t *pid = &alive[i % ALIVE];
 
-                if (*pid > 0 && (kill(*pid, SIGKILL) < 0 || waitpid(*pid, NULL, 0) < 0))
-                        return fail("waitpid");
+                if (*pid > 0 && end_one(*pid) != EXIT_SUCCESS)
+                        return EXIT_FAILURE;
                 *pid = i < n ? fork() : 0;
                 if (*pid < 0)
                         return fail("fork");
