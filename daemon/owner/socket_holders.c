@@ -42,14 +42,22 @@ bool holders_hold(struct socket_holders *holders, uint32_t pid, uint32_t fd, uin
         return proc_socket_at(holders->config.proc_root, pid, fd, &there) >= 0 && there == inode;
 }
 
-void holders_remember_recent(struct socket_holders *holders, uint32_t pid, uint32_t fd) {
+void holders_forget_whole(struct socket_holders *holders) {
+        for (size_t i = 0; i < RECENT_MAX; i++)
+                holders->recent[i].whole = false;
+}
+
+struct recent_holder *holders_remember_recent(struct socket_holders *holders, uint32_t pid, uint32_t fd) {
+        struct recent_holder *recent = holders->recent, first;
         size_t i = 0;
 
-        while (i < RECENT_MAX - 1 && holders->recent[i].pid != pid && holders->recent[i].pid != 0)
+        while (i < RECENT_MAX - 1 && recent[i].pid != pid && recent[i].pid != 0)
                 i++;
-        memmove(holders->recent + 1, holders->recent, i * sizeof(*holders->recent));
-        holders->recent[0].pid = pid;
-        holders->recent[0].fd = fd;
+        first = recent[i].pid == pid ? recent[i] : (struct recent_holder){.pid = pid};
+        memmove(recent + 1, recent, i * sizeof(*recent));
+        first.fd = fd;
+        recent[0] = first;
+        return recent;
 }
 
 /* A second holder was seen beside the one that is known. */
@@ -59,14 +67,14 @@ static void meet_other_holder(struct socket_holders *holders, struct holder *hol
             holders_hold(holders, holder->pid, holder->fd, holder->inode)) {
                 holder->shared = true;
                 if (holder->inode == holders->wanted) /* it may be the one that is left */
-                        holders_remember_recent(holders, pid, fd);
+                        (void) holders_remember_recent(holders, pid, fd);
                 return;
         }
         if (pid == PID_INIT && holders_hold(holders, holder->pid, holder->fd, holder->inode))
                 return;
         holder->pid = pid;
         holder->fd = fd;
-        holder->proven = false;
+        holder->proven = holder->own = false;
 }
 
 /* A new entry. Most sockets there are have nothing to do with the network, and nothing in /proc/PID/fd tells
@@ -79,6 +87,7 @@ struct holder *holders_add(struct socket_holders *holders, uint64_t inode) {
         r = hash_table_add(holders->by_inode, &inode, &entry);
         if (r == -ENOSPC && inode == holders->wanted) {
                 hash_table_remove(holders->by_inode, hash_table_next(holders->by_inode, &cursor));
+                holders_forget_whole(holders);
                 r = hash_table_add(holders->by_inode, &inode, &entry);
         }
         return r < 0 ? NULL : entry;
@@ -193,7 +202,7 @@ static void notice_new(struct socket_holders *holders, uint64_t now_usec) {
 }
 
 static void read_likely(struct socket_holders *holders, uint64_t now_usec) {
-        __typeof__(holders->recent) recent;
+        struct recent_holder recent[RECENT_MAX];
 
         if (holders->read_usec == now_usec)
                 return;
@@ -257,7 +266,7 @@ static void keep_up(struct socket_holders *holders, uint64_t now_usec) {
 /* A socket found in a likely process may be held by others too, as far as they are its relatives:
  * descriptors are inherited under the same number. The parent's are all read, since those that a child gets
  * as its standard input had another number there. */
-static void check_relatives(struct socket_holders *holders, struct holder *holder, uint64_t now_usec) {
+void holders_check_relatives(struct socket_holders *holders, struct holder *holder, uint64_t now_usec) {
         uint32_t parent, children[64];
         size_t n;
 
@@ -265,7 +274,8 @@ static void check_relatives(struct socket_holders *holders, struct holder *holde
         if (process_read_relatives(holders->config.proc_root, holder->pid, &parent, children,
                                    ELEMENTSOF(children), &n) < 0)
                 return;
-        if (parent > PID_INIT && (parent != holders->parent || now_usec != holders->parent_usec)) {
+        if (!holder->own && parent > PID_INIT &&
+            (parent != holders->parent || now_usec != holders->parent_usec)) {
                 holders->parent = parent;
                 holders->parent_usec = now_usec;
                 read_process(holders, parent);
@@ -278,14 +288,14 @@ static void check_relatives(struct socket_holders *holders, struct holder *holde
 enum owner_status holders_answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
                                 struct process_info *ret_info) {
         if (!holder->proven)
-                check_relatives(holders, holder, now_usec);
+                holders_check_relatives(holders, holder, now_usec);
         if (holder->shared)
                 return OWNER_SHARED;
         if (process_read_stat(holders->config.proc_root, holder->pid, ret_info) < 0) {
                 holders->stats.proc_races++;
                 return OWNER_NO_PROCESS;
         }
-        holders_remember_recent(holders, holder->pid, holder->fd);
+        (void) holders_remember_recent(holders, holder->pid, holder->fd);
         return OWNER_FOUND;
 }
 

@@ -25,6 +25,14 @@ struct holder {
         uint64_t walk; /* the walk or reading that saw it last */
         bool shared;   /* another process holds it too */
         bool proven;   /* a walk found no other holder, or the relatives have none */
+        bool own;      /* all sockets of its holder had been read before, without it: it was not inherited */
+};
+
+/* A process that was seen to have a socket of late. */
+struct recent_holder {
+        uint32_t pid, fd;     /* where it held a socket last */
+        uint64_t start_ticks; /* 0: not known */
+        bool whole;           /* all that it holds have been read, and are remembered as long as they are there */
 };
 
 struct known_pid {
@@ -35,14 +43,12 @@ struct known_pid {
 
 struct socket_holders {
         struct owner_config config;
-        struct hash_table *by_inode; /* struct holder */
-        struct hash_table *pids;     /* struct known_pid */
-        struct {
-                uint32_t pid, fd; /* where it held a socket last */
-        } recent[RECENT_MAX];     /* newest first; pid 0: none */
-        uint64_t walk;            /* serial number of walks */
-        uint64_t listing;         /* serial number of listings of /proc */
-        uint64_t read_usec;       /* when likely processes were read last */
+        struct hash_table *by_inode;             /* struct holder */
+        struct hash_table *pids;                 /* struct known_pid */
+        struct recent_holder recent[RECENT_MAX]; /* newest first; pid 0: none */
+        uint64_t walk;                           /* serial number of walks */
+        uint64_t listing;                        /* serial number of listings of /proc */
+        uint64_t read_usec;                      /* when likely processes were read last */
         uint64_t listed_usec, list_cost_usec;
         uint64_t walked_usec, walk_cost_usec;
         uint64_t wanted;      /* the inode asked for: it finds room even where there is none */
@@ -55,6 +61,8 @@ struct socket_holders {
         uint64_t met_usec, meet_cost_usec; /* socket_holders_meet() */
         uint32_t turn;                     /* cursor over pids */
         uint32_t n_sockets, n_unseen;      /* of the process that is being read; and how many of these were not known */
+        bool was_whole, lacks_room;        /* that process, before; for all that it has */
+        uint32_t whole;                    /* the one that was read to its end last, in the search under way; 0: none */
 
         struct owner_stats stats;
 };
@@ -68,8 +76,11 @@ struct holder *holders_add(struct socket_holders *holders, uint64_t inode);
 /* The entry, where its holder still has it; NULL. */
 struct holder *holders_find_valid(struct socket_holders *holders, uint64_t inode);
 
-/* Makes it the first of those of late. */
-void holders_remember_recent(struct socket_holders *holders, uint32_t pid, uint32_t fd);
+/* Sockets have been forgotten that are still there. */
+void holders_forget_whole(struct socket_holders *holders);
+
+/* Makes it the first of those of late, and returns it. */
+struct recent_holder *holders_remember_recent(struct socket_holders *holders, uint32_t pid, uint32_t fd);
 
 /* Calls handler for the sockets of a process; holders_on_socket() is one that enters them all. Returns as
  * proc_for_each_socket(). */
@@ -82,6 +93,9 @@ int holders_list(struct socket_holders *holders, pid_handler handler, uint64_t n
 
 /* Returns whether the process was known, which it is from now on. */
 bool holders_note_pid(struct socket_holders *holders, uint32_t pid);
+
+/* Has its parent, or a child, the socket too? It is shared then. Where it is its own, the parent cannot have it. */
+void holders_check_relatives(struct socket_holders *holders, struct holder *holder, uint64_t now_usec);
 
 /* What an entry that is valid comes to: is it its holder's alone, and who is that? */
 enum owner_status holders_answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,

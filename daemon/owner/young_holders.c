@@ -31,7 +31,14 @@ static void forget_recent(struct socket_holders *holders, uint32_t pid) {
                 if (holders->recent[i].pid != pid)
                         holders->recent[n++] = holders->recent[i];
         for (; n < RECENT_MAX; n++)
-                holders->recent[n].pid = 0;
+                holders->recent[n] = (struct recent_holder){};
+}
+
+static struct recent_holder *find_recent(struct socket_holders *holders, uint32_t pid) {
+        for (size_t i = 0; i < RECENT_MAX; i++)
+                if (holders->recent[i].pid == pid)
+                        return &holders->recent[i];
+        return NULL;
 }
 
 static int on_listed_pid(uint32_t pid, void *userdata) {
@@ -41,18 +48,47 @@ static int on_listed_pid(uint32_t pid, void *userdata) {
 
 static int on_young_socket(uint32_t fd, uint64_t inode, void *userdata) {
         struct socket_holders *holders = userdata;
+        struct holder *holder;
 
-        holders->n_unseen += !hash_table_find(holders->by_inode, &inode);
+        if (!hash_table_find(holders->by_inode, &inode)) {
+                holders->n_unseen++;
+                holder = holders_add(holders, inode);
+                if (holder)
+                        *holder = (struct holder){
+                                .inode = inode, .pid = holders->reading, .fd = fd, .own = holders->was_whole};
+                else
+                        holders->lacks_room = true;
+        }
         (void) holders_on_socket(fd, inode, holders);
         return ++holders->n_sockets < YOUNG_SOCKETS_MAX ? 0 : -E2BIG;
 }
 
 /* Does this process have it? The entry; NULL. */
 static struct holder *find_in(struct socket_holders *holders, uint32_t pid, uint64_t inode) {
+        struct recent_holder *recent = find_recent(holders, pid);
+        int r;
+
         holders->stats.candidate_scans++;
-        if (holders_read(holders, pid, on_young_socket) == -ESRCH)
+        holders->was_whole = recent && recent->whole;
+        holders->lacks_room = false;
+        r = holders_read(holders, pid, on_young_socket);
+        if (r == -ESRCH)
                 forget_recent(holders, pid);
+        holders->whole = r == 0 && !holders->lacks_room ? pid : 0;
         return holders_find_valid(holders, inode);
+}
+
+/* The entry of one that has been seen before, where its holder still has it. Where it has not, it may have
+ * given it another number: it is not one that came since all of its were read. */
+static struct holder *find_known(struct socket_holders *holders, uint64_t inode) {
+        const struct holder *known = hash_table_find(holders->by_inode, &inode);
+        uint32_t pid = known ? known->pid : 0;
+        struct holder *holder = holders_find_valid(holders, inode);
+        struct recent_holder *recent = find_recent(holders, pid);
+
+        if (known && !holder && recent)
+                recent->whole = false;
+        return holder;
 }
 
 /* The lowest number that is free is given to a new socket: often that of the one before. */
@@ -67,6 +103,7 @@ static struct holder *find_at_recent(struct socket_holders *holders, uint64_t in
                         return NULL;
                 holder->pid = holders->recent[i].pid;
                 holder->fd = holders->recent[i].fd;
+                holder->own = holders->recent[i].whole;
                 return holder;
         }
         return NULL;
@@ -74,7 +111,7 @@ static struct holder *find_at_recent(struct socket_holders *holders, uint64_t in
 
 static struct holder *find_in_recent(struct socket_holders *holders, uint64_t inode, size_t first, size_t end) {
         struct holder *holder = NULL;
-        __typeof__(holders->recent) recent;
+        struct recent_holder recent[RECENT_MAX];
 
         memcpy(recent, holders->recent, sizeof(recent)); /* reading may reorder it */
         for (size_t i = first; i < end && recent[i].pid != 0 && !holder; i++)
@@ -121,7 +158,7 @@ static struct holder *find_in_turn(struct socket_holders *holders, uint64_t inod
                 }
                 holder = find_in(holders, known->pid, inode);
                 if (known->turns++ > 0 && holders->n_unseen > 0) /* it comes by new ones: why not by the next */
-                        holders_remember_recent(holders, known->pid, 0);
+                        (void) holders_remember_recent(holders, known->pid, 0);
         }
         return holder;
 }
@@ -148,7 +185,7 @@ static int on_met_pid(uint32_t pid, void *userdata) {
 
         if (pid != PID_INIT && proc_for_each_socket(holders->config.proc_root, pid, on_met_socket, meeting,
                                                     &holders->stats.proc_races) == -EEXIST)
-                holders_remember_recent(holders, pid, 0);
+                (void) holders_remember_recent(holders, pid, 0);
         return 0;
 }
 
@@ -175,6 +212,38 @@ static void make_room(struct socket_holders *holders) {
                 return;
         while ((holder = hash_table_next(holders->by_inode, &cursor)))
                 hash_table_remove(holders->by_inode, holder);
+        holders_forget_whole(holders);
+}
+
+/* What was read of it was another process's, which had that number before. */
+static void forget_own(struct socket_holders *holders, uint32_t pid) {
+        struct holder *holder;
+        uint32_t cursor = 0;
+
+        while ((holder = hash_table_next(holders->by_inode, &cursor)))
+                if (holder->pid == pid)
+                        holder->own = false;
+}
+
+/* As holders_answer(), of one that has just been found. */
+static enum owner_status answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
+                                struct process_info *ret_info) {
+        struct recent_holder *recent = find_recent(holders, holder->pid);
+
+        if (process_read_stat(holders->config.proc_root, holder->pid, ret_info) < 0) {
+                holders->stats.proc_races++;
+                return OWNER_NO_PROCESS;
+        }
+        if (!recent || recent->start_ticks != ret_info->id.start_ticks)
+                forget_own(holders, holder->pid);
+        holders_check_relatives(holders, holder, now_usec);
+        if (holder->shared)
+                return OWNER_SHARED;
+        recent = holders_remember_recent(holders, holder->pid, holder->fd);
+        recent->whole = holders->whole == holder->pid ||
+                        (recent->whole && recent->start_ticks == ret_info->id.start_ticks);
+        recent->start_ticks = ret_info->id.start_ticks;
+        return OWNER_FOUND;
 }
 
 enum owner_status socket_holders_find_young(struct socket_holders *holders, uint64_t inode, uint64_t now_usec,
@@ -182,8 +251,9 @@ enum owner_status socket_holders_find_young(struct socket_holders *holders, uint
         struct holder *holder;
 
         holders->wanted = inode;
+        holders->whole = 0;
         make_room(holders);
-        holder = holders_find_valid(holders, inode);
+        holder = find_known(holders, inode);
         if (!holder)
                 holder = find_at_recent(holders, inode);
         if (!holder)
@@ -196,6 +266,5 @@ enum owner_status socket_holders_find_young(struct socket_holders *holders, uint
                 holder = find_in_turn(holders, inode, now_usec);
         if (!holder)
                 return OWNER_NO_PROCESS;
-        holder->proven = false; /* nothing that started since has been noticed */
-        return holders_answer(holders, holder, now_usec, ret_info);
+        return answer(holders, holder, now_usec, ret_info);
 }

@@ -363,6 +363,40 @@ static void test_young_servers(void **state) {
 }
 
 /* The table has room for 100, and makes it again. */
+/* A socket that came to a process since all of its were read is not its parent's, who need not be asked; one that it
+ * began with may be, whatever was read of who had its number before. */
+static void test_young_own(void **state) {
+        struct world *world = *state;
+        uint32_t pid;
+
+        add_process(world, 40, 1, 5);
+        set_status(world, 40, 40);
+        add_process(world, 41, 40, 7);
+        set_status(world, 41, 41);
+        set_last_pid(world, 41);
+        set_fd(world, 40, 3, 100);
+        set_fd(world, 41, 3, 100);
+        set_fd(world, 41, 4, 101);
+        assert_int_equal(find_young(world, 101, &pid), OWNER_FOUND);
+        assert_int_equal(pid, 41);
+        assert_int_equal(find_young(world, 100, &pid), OWNER_SHARED);
+
+        set_fd(world, 41, 4, 102); /* where the one before was */
+        set_fd(world, 41, 5, 103);
+        for (uint64_t inode = 102; inode < 104; inode++) {
+                assert_int_equal(find_young(world, inode, &pid), OWNER_FOUND);
+                assert_int_equal(pid, 41);
+        }
+
+        add_process(world, 41, 40, 9);
+        set_fd(world, 41, 6, 104);
+        set_fd(world, 41, 7, 105);
+        assert_int_equal(find_young(world, 104, &pid), OWNER_FOUND); /* reads all of its */
+        world->now_usec++;
+        set_fd(world, 40, 4, 105);
+        assert_int_equal(find_young(world, 105, &pid), OWNER_SHARED);
+}
+
 static void test_young_bounded(void **state) {
         struct world *world = *state;
         uint32_t pid;
@@ -395,6 +429,7 @@ int main(void) {
                 TEST(test_young_in_turn),
                 TEST(test_young_mover),
                 TEST(test_young_servers),
+                TEST(test_young_own),
                 TEST(test_young_bounded),
         };
 
