@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "engine/busy_ports.h"
 #include "owner/openings.h"
@@ -20,14 +23,31 @@
 #define PARTS      8
 #define SAVED_USEC (20 * (int64_t) USEC_PER_MSEC)
 
-/* Once that is used up, SYNs pass until so much is there again; those that come then are new. */
+/* Of the quota for all threads, so much may be saved up, or owed; and it is earned for so long at a time at
+ * the most. */
+#define QUOTA_SAVED_NSEC ((int64_t) NSEC_PER_SEC / 10)
+#define QUOTA_SPAN_USEC  (3600 * USEC_PER_SEC)
+
+/* Once less than this is left, it works for short whiles, as long apart as their share is: it sees then what
+ * it has time for of what there is at those moments, and goes on to read all SYNs, without which nothing is
+ * certain. */
+#define SHORT_USEC (10 * (int64_t) USEC_PER_MSEC)
+#define WHILE_USEC 100
+
+/* Once all is used up, SYNs pass until so much is there again; those that come then are new. What it takes
+ * to wake up and see is waited for on top. */
 #define RESUME_USEC (1 * (int64_t) USEC_PER_MSEC)
+#define WAKE_USEC   100
 
 /* Waits are to end this close to when they are due: the kernel's own 50 µs are as long as what is waited for. */
 #define TIMER_SLACK_NSEC 1000UL
 
-/* SYNs and look-ups between two looks at the clock. */
-#define BATCH 16
+/* The shortest turn that the kernel takes: kernel/sched/syscalls.c. */
+#define TURN_NSEC (100 * NSEC_PER_USEC)
+
+/* SYNs, and look-ups, between two looks at the clock. */
+#define BATCH 64
+#define LOOKS 4
 
 /* Connections that are remembered: until their first packets are asked about, which is two drains, at ten thousand a
  * second. 250 bytes each. */
@@ -46,12 +66,16 @@ struct early_look {
         int stop_fd;
         pthread_t thread;
         _Atomic uint32_t parts;
+        _Atomic uint64_t quota_usec; /* per second, for the process; UINT64_MAX: none */
 
         /* the thread's own */
         int64_t left_usec;
         uint64_t used_usec;   /* CLOCK_THREAD_CPUTIME_ID, until when it is out of left_usec */
         uint64_t earned_usec; /* CLOCK_MONOTONIC, until when its share is in left_usec */
+        uint64_t process_usec, quota_earned_usec; /* the same, of all threads and of the quota */
+        int64_t quota_nsec;                       /* what is left of it */
         uint64_t now_usec;    /* of the batch under way */
+        uint64_t offset_usec; /* of CLOCK_REALTIME, from CLOCK_MONOTONIC */
         bool paused, failed;
         uint64_t dropped; /* SYNs, by the kernel, as far as that has been noticed */
         struct busy_ports busy;
@@ -138,22 +162,49 @@ static bool is_of_many(struct early_look *look, const struct syn *syn) {
         return busy_ports_have(&look->busy, syn->key.local_port);
 }
 
+/* CLOCK_MONOTONIC; now, when the other clock was set in between. */
+static uint64_t sent_usec(const struct early_look *look, const struct syn *syn) {
+        uint64_t usec = syn->time_usec - look->offset_usec;
+
+        return usec <= look->now_usec && look->now_usec - usec < USEC_PER_SEC ? usec : look->now_usec;
+}
+
 static void on_syn(const struct syn *syn, void *userdata) {
         struct early_look *look = userdata;
 
         if (is_of_many(look, syn))
                 return;
-        openings_add(look->openings, &syn->key, syn->ifindex, syn->time_usec, look->now_usec);
+        openings_add(look->openings, &syn->key, syn->ifindex, syn->time_usec, sent_usec(look, syn));
 }
 
 static uint64_t parts_of(struct early_look *look) {
         return PARTS * (uint64_t) atomic_load_explicit(&look->parts, memory_order_relaxed);
 }
 
+/* What the quota leaves beside all that the process uses: the kernel does not see to that where this thread
+ * comes first, see come_first(). */
+static int64_t quota_leaves_usec(struct early_look *look) {
+        uint64_t quota_usec = atomic_load_explicit(&look->quota_usec, memory_order_relaxed);
+        uint64_t process_usec, elapsed_usec = MIN(look->now_usec - look->quota_earned_usec, QUOTA_SPAN_USEC);
+        int64_t earned_nsec, used_nsec;
+
+        if (quota_usec == UINT64_MAX)
+                return SAVED_USEC;
+        process_usec = clock_usec(CLOCK_PROCESS_CPUTIME_ID);
+        earned_nsec = (int64_t) (elapsed_usec * quota_usec / (USEC_PER_SEC / NSEC_PER_USEC));
+        used_nsec = (int64_t) ((process_usec - look->process_usec) * NSEC_PER_USEC);
+        look->quota_nsec =
+                MAX(MIN(look->quota_nsec + earned_nsec - used_nsec, QUOTA_SAVED_NSEC), -QUOTA_SAVED_NSEC);
+        look->quota_earned_usec = look->now_usec;
+        look->process_usec = process_usec;
+        return look->quota_nsec / (int64_t) NSEC_PER_USEC;
+}
+
 static void earn(struct early_look *look) {
         uint64_t parts = parts_of(look), share = (look->now_usec - look->earned_usec) / parts;
 
         look->left_usec = MIN(look->left_usec + (int64_t) share, SAVED_USEC);
+        look->left_usec = MIN(look->left_usec, quota_leaves_usec(look));
         look->earned_usec += share * parts;
 }
 
@@ -185,49 +236,69 @@ static int read_syns(struct early_look *look) {
         return n;
 }
 
+/* Returns whether there may be more. */
+static bool read_and_look(struct early_look *look) {
+        int n_read, n_looked = 0;
+
+        look->now_usec = clock_usec(CLOCK_MONOTONIC);
+        look->offset_usec = clock_real_offset_usec();
+        n_read = read_syns(look);
+        if (n_read < BATCH) /* the newest first */
+                n_looked = openings_look(look->openings, look->now_usec, LOOKS, on_opener, look);
+        look->failed = n_read < 0;
+        spend(look);
+        return n_read >= BATCH || n_looked >= LOOKS;
+}
+
 /* Reads and looks up what there is, as long as its time lasts. */
 static void run(struct early_look *look) {
+        const uint64_t begin_usec = look->used_usec;
         bool more = true;
 
         if (busy_ports_expire(&look->busy, look->now_usec))
                 exclude_busy(look);
-        while (more && look->left_usec > 0 && !look->failed) {
-                int n_read, n_looked;
-
-                look->now_usec = clock_usec(CLOCK_MONOTONIC);
-                n_read = read_syns(look);
-                n_looked = openings_look(look->openings, look->now_usec, BATCH, on_opener, look);
-                look->failed = n_read < 0;
-                more = n_read >= BATCH || n_looked >= BATCH;
-                spend(look);
-        }
+        while (more && look->left_usec > 0 && !look->failed &&
+               (look->left_usec > SHORT_USEC || look->used_usec < begin_usec + WHILE_USEC))
+                more = read_and_look(look);
         look->paused = look->left_usec <= 0;
 }
 
-/* How long until there is time again, or until something is due; UINT64_MAX: nothing is. */
-static uint64_t wait_usec(struct early_look *look) {
-        uint64_t due_usec;
-
+/* How long it is to do nothing, whatever comes. */
+static uint64_t rest_usec(struct early_look *look) {
         if (look->paused)
-                return (uint64_t) (RESUME_USEC - MIN(look->left_usec, RESUME_USEC)) * parts_of(look);
-        due_usec = openings_due_usec(look->openings);
-        if (due_usec == UINT64_MAX)
-                return due_usec;
-        return due_usec > look->now_usec ? due_usec - look->now_usec : 0;
+                return (uint64_t) (RESUME_USEC - MIN(look->left_usec, RESUME_USEC) + WAKE_USEC) *
+                       parts_of(look);
+        return (uint64_t) (SHORT_USEC - MIN(look->left_usec, SHORT_USEC)) * parts_of(look);
+}
+
+/* How long until something is due; UINT64_MAX: nothing is. */
+static uint64_t due_usec(const struct early_look *look) {
+        uint64_t due_usec = openings_due_usec(look->openings), now_usec = clock_usec(CLOCK_MONOTONIC);
+
+        return due_usec == UINT64_MAX ? due_usec : due_usec - MIN(due_usec, now_usec);
+}
+
+/* For so long, or until a SYN comes where fd is not -1. Returns false when the thread is to end. */
+static bool wait_for(const struct early_look *look, uint64_t usec, int fd) {
+        const struct timespec timeout = {.tv_sec = (time_t) (usec / USEC_PER_SEC),
+                                         .tv_nsec = (long) (usec % USEC_PER_SEC * NSEC_PER_USEC)};
+        struct pollfd fds[] = {
+                {.fd = look->stop_fd, .events = POLLIN},
+                {.fd = fd, .events = POLLIN},
+        };
+
+        (void) ppoll(fds, ELEMENTSOF(fds), usec == UINT64_MAX ? NULL : &timeout, NULL);
+        return !(fds[0].revents & POLLIN);
 }
 
 /* Returns false when it is to end. */
 static bool sleep_until_needed(struct early_look *look) {
-        struct pollfd fds[] = {
-                {.fd = look->stop_fd, .events = POLLIN},
-                {.fd = look->paused || look->failed ? -1 : syn_capture_fd(look->capture), .events = POLLIN},
-        };
-        uint64_t usec = wait_usec(look);
-        const struct timespec timeout = {.tv_sec = (time_t) (usec / USEC_PER_SEC),
-                                         .tv_nsec = (long) (usec % USEC_PER_SEC * NSEC_PER_USEC)};
+        uint64_t rest = rest_usec(look);
 
-        (void) ppoll(fds, ELEMENTSOF(fds), usec == UINT64_MAX ? NULL : &timeout, NULL);
-        return !(fds[0].revents & POLLIN);
+        if (rest > 0 && !wait_for(look, rest, -1))
+                return false;
+        return look->paused ||
+               wait_for(look, due_usec(look), look->failed ? -1 : syn_capture_fd(look->capture));
 }
 
 /* What came while its time was used up is not new any more. */
@@ -241,10 +312,32 @@ static void resume(struct early_look *look) {
         openings_missed(look->openings);
 }
 
+/* What begins may be over before this thread, which needs the processor for some microseconds, has waited
+ * for its turn behind others: so it comes before them where that is allowed (RLIMIT_RTPRIO), bounded by its
+ * share as it is. Elsewhere its turns are to be short, which from Linux 6.12 on makes them come sooner:
+ * sched(7), sched_setattr(2). */
+static void come_first(void) {
+        const struct sched_param lowest = {.sched_priority = sched_get_priority_min(SCHED_RR)};
+        struct {
+                uint32_t size, policy;
+                uint64_t flags;
+                int32_t nice;
+                uint32_t priority;
+                uint64_t runtime_nsec, deadline_nsec, period_nsec;
+        } attr = {};
+
+        if (pthread_setschedparam(pthread_self(), SCHED_RR | SCHED_RESET_ON_FORK, &lowest) == 0 ||
+            syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) < 0)
+                return;
+        attr.runtime_nsec = TURN_NSEC;
+        (void) syscall(SYS_sched_setattr, 0, &attr, 0);
+}
+
 static void *run_thread(void *userdata) {
         struct early_look *look = userdata;
 
         /* of this thread; without them, waits are longer, and it has no name of its own in ps(1) */
+        come_first();
         (void) prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NSEC);
         (void) prctl(PR_SET_NAME, "netflowd-early");
         look->left_usec = SAVED_USEC;
@@ -317,6 +410,7 @@ int early_look_start(const char *proc_root, struct early_look **ret_look, struct
         look->proc_root = proc_root;
         look->stop_fd = -1;
         atomic_init(&look->parts, 1);
+        atomic_init(&look->quota_usec, UINT64_MAX);
         (void) pthread_mutex_init(&look->lock, NULL); /* cannot fail without attributes: pthread_mutex_init(3) */
         r = open_look(look, ret_error);
         if (r >= 0)
@@ -337,8 +431,9 @@ void early_look_stop(struct early_look *look) {
         free_look(look);
 }
 
-void early_look_set_parts(struct early_look *look, uint32_t parts) {
+void early_look_set_limits(struct early_look *look, uint32_t parts, uint64_t quota_usec) {
         atomic_store_explicit(&look->parts, parts, memory_order_relaxed);
+        atomic_store_explicit(&look->quota_usec, quota_usec, memory_order_relaxed);
 }
 
 bool early_look_find(struct early_look *look, const struct owner_question *question, struct owner *ret_owner) {

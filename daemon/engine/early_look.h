@@ -19,8 +19,9 @@ int early_look_start(const char *proc_root, struct early_look **ret_look, struct
 void early_look_stop(struct early_look *look);
 DEFINE_CLEANUP(struct early_look *, early_look_stop)
 
-/* The share of time is one in so many of what it has by itself: more of them while the processor is short. At least 1. */
-void early_look_set_parts(struct early_look *look, uint32_t parts);
+/* The share of time is one in so many of what it has by itself: more of them while the processor is short; at least 1.
+ * quota_usec: what all threads of the process may use, per second; UINT64_MAX: as much as there is. */
+void early_look_set_limits(struct early_look *look, uint32_t parts, uint64_t quota_usec);
 
 /* As openings_find() and openings_stats(). */
 bool early_look_find(struct early_look *look, const struct owner_question *question, struct owner *ret_owner);

@@ -322,11 +322,11 @@ void engine_stop(struct engine *engine) {
         engine->last_error = (struct source_error){};
 }
 
-void engine_set_short_of_cpu(struct engine *engine, bool is_short) {
+void engine_limit_cpu(struct engine *engine, uint64_t quota_usec, bool is_short) {
         engine->questions_max = is_short ? MAX(engine->questions_max / 2, QUESTIONS_MIN)
                                          : MIN(engine->questions_max * 2, QUESTIONS_MAX);
         if (engine->early)
-                early_look_set_parts(engine->early, QUESTIONS_MAX / engine->questions_max);
+                early_look_set_limits(engine->early, QUESTIONS_MAX / engine->questions_max, quota_usec);
 }
 
 int engine_reopen(struct engine *engine, struct source_error *ret_error) {

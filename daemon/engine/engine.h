@@ -87,9 +87,10 @@ int engine_choose(struct engine *engine, const struct source_choice *choice, str
 /* What holds; good until the next engine_choose(). */
 const struct source_choice *engine_choice(const struct engine *engine);
 
-/* To be told once a second whether we run short of processor time: counting goes on, and fewer owners are
- * looked up (what is not is unattributed-not-looked-up) until it is better. */
-void engine_set_short_of_cpu(struct engine *engine, bool is_short);
+/* To be told once a second: the processor time that the process may use per second, UINT64_MAX where that is not limited;
+ * and whether it runs short of it. Counting goes on then, and fewer owners are looked up (what is not is
+ * unattributed-not-looked-up) until it is better. */
+void engine_limit_cpu(struct engine *engine, uint64_t quota_usec, bool is_short);
 bool engine_capturing(const struct engine *engine);
 
 /* As source_fd(): readable when packets come after a silence, and when a device comes, goes or changes. -1

@@ -240,7 +240,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         engine_expire(manager->engine);
         report_losses(&manager->report, manager->engine);
         limits_read(manager->limits, &limits);
-        engine_set_short_of_cpu(manager->engine, report_throttling(&manager->report, &limits));
+        engine_limit_cpu(manager->engine, limits.has_cpu_quota ? limits.cpu_quota_usec : UINT64_MAX,
+                         report_throttling(&manager->report, &limits));
         return 0;
 }
 

@@ -367,9 +367,36 @@ static bool is_due(const struct opening *opening, uint64_t now_usec) {
         return opening && opening->due_usec <= now_usec;
 }
 
+/* One look serves all steps that are due by now: where time is short, the others are those of younger ones. */
+static size_t last_due(const struct opening *opening, uint64_t now_usec) {
+        size_t step = opening->step;
+
+        for (size_t next = step + 1; next < STEPS && opening->read_usec + steps[next].usec <= now_usec; next++)
+                if (!skips(opening, next))
+                        step = next;
+        return step;
+}
+
+/* Puts those that are late where those of their age are. */
+static void sort_late(struct openings *openings, uint64_t now_usec) {
+        for (size_t step = STEPS; step-- > 0;) {
+                struct opening *opening;
+
+                while (is_due(opening = TAILQ_FIRST(&openings->queues[step]), now_usec)) {
+                        size_t due = last_due(opening, now_usec);
+
+                        if (due == step)
+                                break; /* those behind it are younger */
+                        dequeue(openings, opening);
+                        enqueue(openings, opening, due);
+                }
+        }
+}
+
 int openings_look(struct openings *openings, uint64_t now_usec, int max, opener_handler handler, void *userdata) {
         int n = 0;
 
+        sort_late(openings, now_usec);
         for (size_t step = 0; step < STEPS; step++) /* the newest first: they are the likeliest to be found */
                 for (; n < max && is_due(TAILQ_FIRST(&openings->queues[step]), now_usec); n++) {
                         struct opening *opening = TAILQ_FIRST(&openings->queues[step]);

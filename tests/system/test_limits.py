@@ -10,6 +10,7 @@ import re
 import struct
 import subprocess
 import sys
+import time
 import types
 
 import image
@@ -255,6 +256,33 @@ def test_cpu_quota(build):
                 f"{100 * row['total']['out'] / known_bytes:.1f} % of the known process, {losses(ledger)}")
 
 
+def test_early(_build):
+    """The thread that looks at connections as they begin comes before others, which the kernel does not hold to the
+    quota: it is within it with all the rest by itself, however many there are."""
+    with machine() as (here, other), service(backend="pcap\nOwners=procfs", CPUQuota="10%") as daemon, \
+            traffic(other) as server, traffic(here) as client:
+        threads = {pathlib.Path(f"/proc/{daemon.pid}/task/{tid}/comm").read_text(encoding="utf-8").strip():
+                   os.sched_getscheduler(int(tid)) for tid in os.listdir(f"/proc/{daemon.pid}/task")}
+        assert threads == {"netflowd": os.SCHED_OTHER,
+                           "netflowd-early": os.SCHED_RR | os.SCHED_RESET_ON_FORK}, threads
+        server.tell("listen", "l", "0.0.0.0", 8000)
+
+        def used():
+            fields = dict(line.split() for line in group("cpu.stat").splitlines())
+            return int(fields["usage_usec"]) / 1e6, time.monotonic()
+
+        usage, begin = used()
+        for _ in range(20):
+            server.begin("serve", "l", 200)
+            client.tell("cycle", "10.9.0.2", 8000, 200, 100000)
+            server.answer()
+        usage, seconds = (end - start for start, end in zip((usage, begin), used()))
+        ledger = daemon.settled()
+        assert_balanced(daemon, ledger)
+        assert usage <= 0.1 * seconds * 1.5 + 0.1, (usage, seconds)  # what may be saved up comes on top
+        return f"{100 * usage / seconds:.1f} % of a processor, {losses(ledger)}"
+
+
 def test_set_property(_build):
     """A new quota holds at once, without a restart, and is shown."""
     with service(CPUQuota="10%") as daemon:
@@ -318,5 +346,5 @@ def test_full_rows(build):
 
 
 vm.run_cases_inside(__file__)
-main([test_install, test_owners, test_bpf, test_clock, test_cpu_quota, test_set_property, test_memory_max,
-      test_one_shot_processes, test_full_rows])
+main([test_install, test_owners, test_bpf, test_clock, test_cpu_quota, test_early, test_set_property,
+      test_memory_max, test_one_shot_processes, test_full_rows])

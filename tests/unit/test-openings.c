@@ -286,6 +286,27 @@ static void test_certain(void **state) {
         close(listener);
 }
 
+/* Where time is short the newest come first: the older they are, the likelier they are over. */
+static void test_late(void **state) {
+        struct world *world = *state;
+        int listener = loopback_listener();
+        struct loopback_end old = loopback_connect(0, listener), new = loopback_connect(0, listener);
+        const struct flow_key none = loopback_key(1, 2);
+
+        add(world, &none, T0_USEC);
+        add(world, &old.key, T0_USEC);
+        world->now_usec += 1000;
+        add(world, &new.key, T0_USEC + 1000);
+        assert_int_equal(openings_look(world->openings, world->now_usec, 1, on_opener, world), 1);
+        assert_true(is_ours(world, &new.key, T0_USEC + 1000, T0_USEC + 1000));
+        assert_false(is_ours(world, &old.key, T0_USEC, T0_USEC));
+        assert_int_equal(look(world, 0), 2); /* once each, for all the times that they were due */
+        assert_true(is_ours(world, &old.key, T0_USEC, T0_USEC));
+        close(old.fd);
+        close(new.fd);
+        close(listener);
+}
+
 static pid_t start_child(void) {
         pid_t child = fork();
 
@@ -361,7 +382,7 @@ int main(void) {
                 TEST(test_client),           TEST(test_server),          TEST(test_none),
                 TEST(test_superseded),       TEST(test_superseded_late), TEST(test_certain),
                 TEST(test_inherited),        TEST(test_bounded),         TEST(test_datagrams),
-                TEST(test_datagrams_of_two),
+                TEST(test_datagrams_of_two), TEST(test_late),
         };
 
         return cmocka_run_group_tests_name("openings", tests, NULL, NULL);
