@@ -24,6 +24,7 @@ struct process {
 
         uint64_t exited_usec;    /* CLOCK_REALTIME; 0: alive as far as we know */
         uint64_t refreshed_usec; /* CLOCK_MONOTONIC: when info and inodes were read */
+        uint32_t same_reads;     /* how many reads in a row found them as they were */
         int pidfd;               /* tells of its exit; -1: none */
         bool announced;          /* a signal has told of its first traffic */
         bool exit_announced;     /* and one of its exit */

@@ -11,6 +11,10 @@
 /* Rows read anew per tick: at about 100 µs each (a few files and the descriptors), at most 6 ms a second. */
 #define REFRESHES_PER_TICK 64u
 
+/* What never changes is read anew this seldom, or with each interval that is longer. */
+#define REFRESH_MAX_USEC  (8 * USEC_PER_SEC)
+#define REFRESH_SHIFT_MAX 10u /* so many times twice an interval is longer, from 10 ms to a minute */
+
 /* Processes without a pidfd (there were no descriptors left) that are looked at per tick. */
 #define CHECKS_PER_TICK 64u
 
@@ -50,16 +54,33 @@ static void make_valid(struct process_info *info) {
                         utf8_make_valid(texts[i]);
 }
 
-static void read_inodes(struct engine *engine, struct process *process) {
+/* Returns whether they are as they were. */
+static bool read_inodes(struct engine *engine, struct process *process) {
         uint64_t *inodes;
+        bool same;
         size_t n;
 
-        if (process_read_socket_inodes(proc_root(engine), process->id.pid, &inodes, &n) >= 0)
-                process_table_set_inodes(engine->books->processes, process, inodes, n);
+        if (process_read_socket_inodes(proc_root(engine), process->id.pid, &inodes, &n) < 0)
+                return true;
+        same = n == process->n_inodes &&
+               (n == 0 || (process->inodes && memcmp(inodes, process->inodes, n * sizeof(*inodes)) == 0));
+        process_table_set_inodes(engine->books->processes, process, inodes, n);
+        return same;
+}
+
+static bool same_text(const char *a, const char *b) {
+        return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* But for the state, which changes all the time. */
+static bool same_info(const struct process_info *a, const struct process_info *b) {
+        return strcmp(a->name, b->name) == 0 && a->uid_known == b->uid_known && a->uid == b->uid &&
+               same_text(a->exe, b->exe) && same_text(a->cgroup, b->cgroup);
 }
 
 void engine_refresh(struct engine *engine, struct process *process) {
         struct process_info info = {};
+        bool same;
 
         if (process_exited(process) || !engine->watch)
                 return;
@@ -72,9 +93,11 @@ void engine_refresh(struct engine *engine, struct process *process) {
                 return;
         }
         make_valid(&info);
+        same = same_info(&process->info, &info);
         process_info_done(&process->info);
         process->info = info;
-        read_inodes(engine, process);
+        same &= read_inodes(engine, process);
+        process->same_reads = same ? process->same_reads + 1 : 0;
 }
 
 /* The name is as new as /proc's, as it follows exec(2); the rest is for what was over before it was read. */
@@ -173,7 +196,15 @@ void engine_mark_exits(struct engine *engine) {
         }
 }
 
-/* Those that have not been read within the interval and moved since they were read: what does not move has
+/* Twice as long after each read that told nothing new. */
+static uint64_t refresh_interval_usec(const struct engine *engine, const struct process *process) {
+        uint64_t shortest = engine->config.sync_interval_usec, longest = MAX(shortest, REFRESH_MAX_USEC);
+        uint32_t shift = MIN(process->same_reads, REFRESH_SHIFT_MAX);
+
+        return MIN(shortest << shift, longest);
+}
+
+/* Those that have not been read within their interval and moved since they were read: what does not move has
  * no new sockets that matter here. */
 void engine_refresh_processes(struct engine *engine) {
         uint64_t now = clock_usec(CLOCK_MONOTONIC), offset = clock_real_offset_usec();
@@ -185,7 +216,7 @@ void engine_refresh_processes(struct engine *engine) {
         while (refreshed < REFRESHES_PER_TICK &&
                (process = process_table_next(engine->books->processes, &cursor)))
                 if (!process_exited(process) &&
-                    now - process->refreshed_usec >= engine->config.sync_interval_usec &&
+                    now - process->refreshed_usec >= refresh_interval_usec(engine, process) &&
                     process->traffic.all.last_usec > process->refreshed_usec + offset) {
                         engine_refresh(engine, process);
                         refreshed++;
