@@ -218,7 +218,7 @@ static ssize_t read_value(const char *folder, const char *name, char *buffer, si
 
         if (*folder == '\0' || snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int) sizeof(path))
                 return -ENOENT;
-        return read_file_at(AT_FDCWD, path, buffer, size);
+        return read_record_at(AT_FDCWD, path, buffer, size);
 }
 
 static int read_cpu_max(const char *folder, uint64_t *ret_quota_usec) {
@@ -281,7 +281,7 @@ static bool tightest(const struct group *group, int (*read)(const char *folder, 
         return has;
 }
 
-static void read_throttled(const struct limits_reader *reader, struct limits *limits) {
+void limits_read_throttled(const struct limits_reader *reader, struct limits *limits) {
         char text[4096];
         ssize_t n = read_value(reader->unified.path, "cpu.stat", text, sizeof(text));
         uint64_t nsec;
@@ -299,18 +299,22 @@ static void read_throttled(const struct limits_reader *reader, struct limits *li
         }
 }
 
+void limits_read_cpu_quota(const struct limits_reader *reader, struct limits *limits) {
+        limits->has_cpu_quota = tightest(&reader->unified, read_cpu_max, false, &limits->cpu_quota_usec);
+        limits->has_cpu_quota =
+                tightest(&reader->cpu, read_cfs_quota, limits->has_cpu_quota, &limits->cpu_quota_usec);
+}
+
 void limits_read(const struct limits_reader *reader, struct limits *ret_limits) {
         struct limits limits = {};
 
-        limits.has_cpu_quota = tightest(&reader->unified, read_cpu_max, false, &limits.cpu_quota_usec);
-        limits.has_cpu_quota =
-                tightest(&reader->cpu, read_cfs_quota, limits.has_cpu_quota, &limits.cpu_quota_usec);
+        limits_read_cpu_quota(reader, &limits);
         limits.has_memory_max = tightest(&reader->unified, read_memory_max, false, &limits.memory_max);
         limits.has_memory_max =
                 tightest(&reader->memory, read_limit_in_bytes, limits.has_memory_max, &limits.memory_max);
         limits.has_memory_current =
                 read_memory(reader->unified.path, "memory.current", &limits.memory_current) >= 0 ||
                 read_memory(reader->memory.path, "memory.usage_in_bytes", &limits.memory_current) >= 0;
-        read_throttled(reader, &limits);
+        limits_read_throttled(reader, &limits);
         *ret_limits = limits;
 }

@@ -34,6 +34,10 @@ DEFINE_CLEANUP(struct limits_reader *, limits_reader_free)
 /* Reads them anew: they change while we run (systemctl set-property). */
 void limits_read(const struct limits_reader *reader, struct limits *ret_limits);
 
+/* Parts of it: cpu_quota_usec, and throttled_usec with throttled_periods. What cannot be read stays as it was. */
+void limits_read_cpu_quota(const struct limits_reader *reader, struct limits *limits);
+void limits_read_throttled(const struct limits_reader *reader, struct limits *limits);
+
 /* Parse what these files hold; length is that of text. Return 0, -EBADMSG, or -ENODATA for what is not
  * limited. */
 int parse_cpu_max(const char *text, size_t length, uint64_t *ret_quota_usec);

@@ -46,48 +46,65 @@ static void wake(struct capture *capture) {
         (void) drain_after(capture, DRAIN_USEC);
 }
 
-static int on_packets(sd_event_source *source, int fd, uint32_t events, void *userdata) {
-        struct capture *capture = userdata;
-
-        (void) source;
-        (void) fd;
-        (void) events;
-        capture->idle_drains = 0;
-        return drain_after(capture, 0);
+/* Is each drain one that the descriptor asks for, and nothing else to be read? */
+static bool only_by_fd(const struct capture *capture) {
+        return engine_drained_by_fd(capture->config.engine) && !store_running(capture->config.store);
 }
 
-/* Waits for the ring to become readable, once. */
+static int on_packets(sd_event_source *source, int fd, uint32_t events, void *userdata);
+
+/* Waits for the ring to become readable: once, where drains by the timer follow. */
 static int wait_for_packets(struct capture *capture) {
         int fd = engine_fd(capture->config.engine), r;
 
+        if (fd >= 0 && capture->packets && only_by_fd(capture))
+                return sd_event_source_set_enabled(capture->packets, SD_EVENT_ON);
         capture->packets = sd_event_source_disable_unref(capture->packets);
         if (fd < 0)
                 return 0;
         r = sd_event_add_io(capture->config.event, &capture->packets, fd, EPOLLIN, on_packets, capture);
-        return r < 0 ? r : sd_event_source_set_enabled(capture->packets, SD_EVENT_ONESHOT);
+        if (r < 0 || only_by_fd(capture))
+                return r;
+        return sd_event_source_set_enabled(capture->packets, SD_EVENT_ONESHOT);
 }
 
-static int on_drain(sd_event_source *source, uint64_t usec, void *userdata) {
-        struct capture *capture = userdata;
+/* Reads what there is, and sees to the next time. */
+static int drain(struct capture *capture) {
         struct source_error error = {};
         bool busy;
         int n;
 
-        (void) source;
-        (void) usec;
         n = engine_due(capture->config.engine) ? engine_drain(capture->config.engine, DRAIN_PACKETS, &error) : 0;
         if (n < 0)
                 fail(capture, error.text);
         store_drain(capture->config.store);
+        if (only_by_fd(capture))
+                return wait_for_packets(capture);
         if (n >= DRAIN_PACKETS)
                 return drain_after(capture, 0);
 
-        if (engine_drained_by_fd(capture->config.engine) && !store_running(capture->config.store))
-                return wait_for_packets(capture);
         busy = n > 0 || engine_pending(capture->config.engine) || store_running(capture->config.store);
         capture->idle_drains = busy ? 0 : capture->idle_drains + 1;
         return capture->idle_drains < IDLE_DRAINS ? drain_after(capture, DRAIN_USEC)
                                                   : wait_for_packets(capture);
+}
+
+static int on_packets(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        struct capture *capture = userdata;
+
+        (void) fd;
+        (void) events;
+        if (only_by_fd(capture))
+                return drain(capture);
+        capture->idle_drains = 0;
+        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return drain_after(capture, 0);
+}
+
+static int on_drain(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source;
+        (void) usec;
+        return drain(userdata);
 }
 
 /* --- starting and stopping ------------------------------------------------------------------------------ */

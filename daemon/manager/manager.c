@@ -26,11 +26,15 @@
 #define TICK_USEC       (1 * USEC_PER_SEC)
 #define TICK_DELAY_USEC (50 * USEC_PER_MSEC)
 
+#define QUOTA_TICKS 10u /* how often it is looked for a quota */
+
 #define EXIT_USAGE 2
 
 struct manager {
         const struct manager_config *config;
         struct limits_reader *limits;
+        struct limits cpu_limits; /* as far as they are read with each tick */
+        uint32_t ticks;
         struct engine *engine;
         struct store *store;
         struct file_recording file_recording;
@@ -223,9 +227,20 @@ static bool signals_are_due(struct manager *manager) {
         return true;
 }
 
+/* A quota changes seldom, and without one nothing holds us up: reading costs as much as all else in an idle second. */
+static void heed_cpu_limits(struct manager *manager) {
+        struct limits *limits = &manager->cpu_limits;
+
+        if (manager->ticks++ % QUOTA_TICKS == 0)
+                limits_read_cpu_quota(manager->limits, limits);
+        if (limits->has_cpu_quota)
+                limits_read_throttled(manager->limits, limits);
+        engine_limit_cpu(manager->engine, limits->has_cpu_quota ? limits->cpu_quota_usec : UINT64_MAX,
+                         limits->has_cpu_quota && report_throttling(&manager->report, limits));
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         struct manager *manager = userdata;
-        struct limits limits;
         int r;
 
         (void) usec;
@@ -239,9 +254,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
                 bus_send_signals(manager->bus);
         engine_expire(manager->engine);
         report_losses(&manager->report, manager->engine);
-        limits_read(manager->limits, &limits);
-        engine_limit_cpu(manager->engine, limits.has_cpu_quota ? limits.cpu_quota_usec : UINT64_MAX,
-                         report_throttling(&manager->report, &limits));
+        heed_cpu_limits(manager);
         return 0;
 }
 

@@ -36,7 +36,7 @@ int proc_open_process(const char *proc_root, uint32_t pid) {
 }
 
 ssize_t proc_read(int directory, const char *name, char *buffer, size_t size) {
-        ssize_t n = read_file_at(directory, name, buffer, size);
+        ssize_t n = read_record_at(directory, name, buffer, size);
 
         return n < 0 ? gone((int) -n) : n;
 }

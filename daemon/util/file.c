@@ -28,3 +28,13 @@ ssize_t read_file_at(int directory, const char *path, char *buffer, size_t size)
 
         return fd < 0 ? -errno : read_fd(fd, buffer, size);
 }
+
+ssize_t read_record_at(int directory, const char *path, char *buffer, size_t size) {
+        _cleanup_close_ int fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
+        ssize_t n;
+
+        if (fd < 0)
+                return -errno;
+        n = read(fd, buffer, size);
+        return n < 0 ? -errno : n;
+}
