@@ -253,8 +253,9 @@ static void remember(struct orient *orient, const struct interface *interface, c
         orient->memo.type = packet->type;
         orient->memo.ifindex = packet->ifindex;
         orient->memo.key = packet->key;
-        orient->memo.turned = sample->key;
-        orient->memo.direction = sample->direction;
+        orient->memo.sample = *sample;
+        orient->memo.sample.fragment_id = 0;
+        orient->memo.sample.fragment = FRAGMENT_NONE;
 }
 
 /* Is this packet one more of the same? */
@@ -267,16 +268,10 @@ static bool recall(const struct orient *orient, const struct packet *packet, str
             memo->generation != interfaces_generation(orient->interfaces) ||
             orient->time_usec <= interfaces_changed_usec(orient->interfaces))
                 return false;
-        *ret_sample = (struct sample){
-                .key = memo->turned,
-                .time_usec = orient->time_usec,
-                .bytes = packet->bytes,
-                .packets = 1,
-                .ifindex = memo->ifindex,
-                .direction = memo->direction,
-                .loopback = memo->direction == DIRECTION_LOCAL, /* whole: addresses are not asked for */
-                .connection_start = packet->connection_start,
-        };
+        *ret_sample = memo->sample;
+        ret_sample->time_usec = orient->time_usec;
+        ret_sample->bytes = packet->bytes;
+        ret_sample->connection_start = packet->connection_start;
         return true;
 }
 

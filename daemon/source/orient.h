@@ -30,9 +30,8 @@ struct orient_memo {
         uint64_t generation; /* of the interfaces */
         enum packet_type type;
         uint32_t ifindex;
-        struct flow_key key; /* as decoded: from source to destination */
-        struct flow_key turned;
-        enum direction direction;
+        struct flow_key key;  /* as decoded: from source to destination */
+        struct sample sample; /* what such a packet is, but for its stamp, length and SYN */
         bool valid;
 };
 
