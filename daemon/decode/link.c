@@ -6,8 +6,6 @@
 #include "decode/refuse.h"
 
 /* IEEE 802 numbers, as in linux/if_ether.h. */
-#define ETHERTYPE_IPV4     0x0800
-#define ETHERTYPE_IPV6     0x86dd
 #define ETHERTYPE_VLAN     0x8100 /* IEEE 802.1Q */
 #define ETHERTYPE_QINQ     0x88a8 /* IEEE 802.1ad */
 #define ETHERTYPE_QINQ_OLD 0x9100

@@ -25,6 +25,10 @@ enum link_type {
         LINK_LINUX_SLL2 = 276,
 };
 
+/* IEEE Std 802 EtherTypes, as IANA lists them. */
+#define ETHERTYPE_IPV4 0x0800
+#define ETHERTYPE_IPV6 0x86dd
+
 /* What follows the link header. */
 enum network {
         NETWORK_BY_VERSION, /* the header does not say: IP's own version does */

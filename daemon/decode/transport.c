@@ -3,18 +3,11 @@
 
 #include "decode/refuse.h"
 
-/* The shortest headers there are, in bytes: RFC 9293 section 3.1; RFC 768 and RFC 3828; RFC 9260
- * section 3.1; RFC 4340 section 5.1. ICMP and ICMPv6: what icmp_rcv() and icmpv6_rcv() take
- * (net/ipv4/icmp.c, net/ipv6/icmp.c). */
-#define TCP_HEADER_MIN  20
-#define UDP_HEADER      8
+/* More of the shortest headers: RFC 9260 section 3.1; RFC 4340 section 5.1. ICMP and ICMPv6: what icmp_rcv() and
+ * icmpv6_rcv() take (net/ipv4/icmp.c, net/ipv6/icmp.c). */
 #define SCTP_HEADER     12
 #define DCCP_HEADER_MIN 12
 #define ICMP_HEADER     8
-
-/* RFC 9293 section 3.1 */
-#define TCP_SYN 0x02
-#define TCP_ACK 0x10
 
 /* RFC 792; RFC 4443 section 4 */
 #define ICMP_ECHO_REPLY     0

@@ -240,39 +240,45 @@ static void set_keyless(struct sample *sample, const struct packet *packet,
 
 /* Only where type, interface and addresses decide all: not on a device that another one may take packets from, nor
  * where some are not asked for. */
-static void remember(struct orient *orient, const struct interface *interface, const struct packet *packet,
-                     const struct sample *sample) {
-        orient->memo.valid = interface && interface->kind == INTERFACE_PLAIN && interface->master == 0 &&
-                             interface->first_upper == 0 &&
-                             (!orient->addresses || orient->addresses->n == 0) &&
-                             (packet->type == PACKET_TYPE_FROM_US || packet->type == PACKET_TYPE_TO_US) &&
-                             orient->time_usec > interfaces_changed_usec(orient->interfaces);
-        if (!orient->memo.valid)
+static bool may_remember(const struct orient *orient, const struct interface *interface, const struct packet *packet) {
+        return interface && interface->kind == INTERFACE_PLAIN && interface->master == 0 &&
+               interface->first_upper == 0 && (!orient->addresses || orient->addresses->n == 0) &&
+               (packet->type == PACKET_TYPE_FROM_US || packet->type == PACKET_TYPE_TO_US) &&
+               orient->time_usec > interfaces_changed_usec(orient->interfaces);
+}
+
+static void remember(struct orient *orient, const struct interface *interface, const uint8_t *data, size_t captured,
+                     const struct packet *packet, const struct sample *sample) {
+        struct orient_memo *memo = &orient->memos[orient->oldest_memo];
+
+        if (!may_remember(orient, interface, packet) ||
+            !repeat_set(&memo->repeat, orient->link_type, data, captured, packet))
                 return;
-        orient->memo.generation = interfaces_generation(orient->interfaces);
-        orient->memo.type = packet->type;
-        orient->memo.ifindex = packet->ifindex;
-        orient->memo.key = packet->key;
-        orient->memo.sample = *sample;
-        orient->memo.sample.fragment_id = 0;
-        orient->memo.sample.fragment = FRAGMENT_NONE;
+        memo->generation = interfaces_generation(orient->interfaces);
+        memo->sample = *sample;
+        orient->oldest_memo = (orient->oldest_memo + 1) % ORIENT_MEMOS;
 }
 
 /* Is this packet one more of the same? */
-static bool recall(const struct orient *orient, const struct packet *packet, struct sample *ret_sample) {
-        const struct orient_memo *memo = &orient->memo;
+static bool recall(const struct orient *orient, const uint8_t *data, size_t captured, size_t wire_length,
+                   struct sample *ret_sample) {
+        for (size_t i = 0; i < ORIENT_MEMOS; i++) {
+                const struct orient_memo *memo = &orient->memos[i];
+                bool connection_start;
+                uint32_t bytes;
 
-        if (!memo->valid || packet->ifindex != memo->ifindex || packet->type != memo->type ||
-            packet->fragment != FRAGMENT_NONE ||
-            memcmp(&packet->key, &memo->key, sizeof(memo->key)) != 0 ||
-            memo->generation != interfaces_generation(orient->interfaces) ||
-            orient->time_usec <= interfaces_changed_usec(orient->interfaces))
-                return false;
-        *ret_sample = memo->sample;
-        ret_sample->time_usec = orient->time_usec;
-        ret_sample->bytes = packet->bytes;
-        ret_sample->connection_start = packet->connection_start;
-        return true;
+                if (!repeat_is(&memo->repeat, data, captured, wire_length, &bytes, &connection_start))
+                        continue;
+                if (memo->generation != interfaces_generation(orient->interfaces) ||
+                    orient->time_usec <= interfaces_changed_usec(orient->interfaces))
+                        return false;
+                *ret_sample = memo->sample;
+                ret_sample->time_usec = orient->time_usec;
+                ret_sample->bytes = bytes;
+                ret_sample->connection_start = connection_start;
+                return true;
+        }
+        return false;
 }
 
 bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, size_t wire_length,
@@ -285,11 +291,11 @@ bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, 
         int r;
 
         orient->time_usec = time_usec;
+        if (recall(orient, data, captured, wire_length, ret_sample))
+                return true;
         r = decode_packet(orient->link_type, data, captured, wire_length, &packet, &reason);
         if (packet.ifindex == 0)
                 packet.ifindex = orient->ifindex;
-        if (r >= 0 && recall(orient, &packet, ret_sample))
-                return true;
         if (!orient->any_host && packet.ifindex != 0)
                 interface = interfaces_get_recent(orient->interfaces, packet.ifindex);
         of_container = r >= 0 && is_of_container(orient, interface, &packet);
@@ -310,7 +316,7 @@ bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, 
                 set_keyless(&sample, &packet, interface, reason);
         else if (of_container) {
                 turn_to_container(&sample, interface, &packet);
-                remember(orient, interface, &packet, &sample);
+                remember(orient, interface, data, captured, &packet, &sample);
         } else {
                 sample.direction = direction_of(orient, &packet, interface);
                 sample.loopback = sample.direction == DIRECTION_LOCAL; /* also when only half of it is asked for */
@@ -318,7 +324,7 @@ bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, 
                         return false;
                 if (sample.direction == DIRECTION_IN)
                         sample.key = flow_key_reverse(&packet.key);
-                remember(orient, interface, &packet, &sample);
+                remember(orient, interface, data, captured, &packet, &sample);
         }
         if (interface && interface->kind == INTERFACE_TUNNEL)
                 orient->counts.tunnel_inner += packet.bytes;

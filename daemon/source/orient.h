@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "decode/decode.h"
+#include "decode/repeat.h"
 #include "model/sample.h"
 #include "source/addresses.h"
 #include "source/device_list.h"
@@ -25,15 +26,15 @@ struct orient_counts {
         uint64_t tunnel_inner; /* bytes in the ledger that travelled inside packets that are in it too */
 };
 
-/* What became of the last packet: the next one is likely to be of the same flow. */
+/* What became of a packet: the next one is likely to be of the same flow. */
 struct orient_memo {
-        uint64_t generation; /* of the interfaces */
-        enum packet_type type;
-        uint32_t ifindex;
-        struct flow_key key;  /* as decoded: from source to destination */
+        struct repeat repeat;
+        uint64_t generation;  /* of the interfaces */
         struct sample sample; /* what such a packet is, but for its stamp, length and SYN */
-        bool valid;
 };
+
+/* One for either way, so that data and what acknowledges it do not take turns. */
+#define ORIENT_MEMOS 2
 
 /* From captured bytes to a sample: decodes the packet, turns it so that `local` is our end, and sees to it
  * that what is seen on several devices counts on one. */
@@ -47,7 +48,8 @@ struct orient {
         bool namespaces; /* sockets in other network namespaces can be looked up: what passes a veth to one
                             is its */
         uint64_t time_usec;                  /* of the packet under way */
-        struct orient_memo memo;
+        struct orient_memo memos[ORIENT_MEMOS];
+        uint32_t oldest_memo;
         struct orient_counts counts;
 };
 

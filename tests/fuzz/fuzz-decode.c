@@ -3,10 +3,27 @@
 #include <string.h>
 
 #include "decode/decode.h"
+#include "decode/repeat.h"
 #include "support.h"
 
 /* LINKTYPE_LINUX_SLL2, the largest value there is */
 #define LINK_TYPES 277
+
+/* Of the packet's second half, what the first half tells is what it is decoded to. */
+static void check_repeat(int link_type, const uint8_t *data, size_t size) {
+        struct repeat repeat = {};
+        enum unattributed reason;
+        bool connection_start;
+        struct packet packet;
+        uint32_t bytes;
+
+        if (decode_packet(link_type, data, size / 2, size / 2, &packet, &reason) < 0 ||
+            !repeat_set(&repeat, link_type, data, size / 2, &packet) ||
+            !repeat_is(&repeat, data + size / 2, size - size / 2, size - size / 2, &bytes, &connection_start))
+                return;
+        expect(decode_packet(link_type, data + size / 2, size - size / 2, size - size / 2, &packet, &reason) == 0);
+        expect(packet.bytes == bytes && packet.connection_start == connection_start);
+}
 
 /* Two bytes: link type. One: the square root of half of what the snaplen cut off, so that super-packets can
  * be had too. The rest is the packet. `make.py --corpus` in tests/golden writes inputs to start with. */
@@ -21,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 return 0;
         link_type = (data[0] << 8 | data[1]) % LINK_TYPES;
         wire_length = size - 3 + (size_t) 2 * data[2] * data[2];
+        check_repeat(link_type, data + 3, size - 3);
 
         r = decode_packet(link_type, data + 3, size - 3, wire_length, &packet, &reason);
         expect(packet.bytes <= wire_length);

@@ -313,11 +313,13 @@ static void test_remembered(void **state) {
         orient.interfaces = interfaces;
         before = interfaces_changed_usec(interfaces) + 1;
         assert_int_equal(direction_at(&orient, before), DIRECTION_OUT);
-        assert_true(orient.memo.valid);
+        assert_int_equal(orient.oldest_memo, 1);
         assert_int_equal(direction_at(&orient, before), DIRECTION_OUT);
+        assert_int_equal(orient.oldest_memo, 1);
         for (int i = 0; i < 2; i++) { /* that it went over loopback, too */
                 sample = sample_on(&orient, 1, before);
-                assert_true(orient.memo.valid && sample.loopback);
+                assert_true(sample.loopback);
+                assert_int_equal(orient.oldest_memo, 0);
                 assert_int_equal(sample.direction, DIRECTION_LOCAL);
         }
         assert_false(sample_on(&orient, 7, before).loopback);
