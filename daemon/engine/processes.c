@@ -15,6 +15,9 @@
 #define REFRESH_MAX_USEC  (8 * USEC_PER_SEC)
 #define REFRESH_SHIFT_MAX 10u /* so many times twice an interval is longer, from 10 ms to a minute */
 
+/* What a start time may be off by without being another: a clock is set for more than that. */
+#define START_TIME_KEPT_USEC (500 * USEC_PER_MSEC)
+
 /* Processes without a pidfd (there were no descriptors left) that are looked at per tick. */
 #define CHECKS_PER_TICK 64u
 
@@ -78,6 +81,16 @@ static bool same_info(const struct process_info *a, const struct process_info *b
                same_text(a->exe, b->exe) && same_text(a->cgroup, b->cgroup);
 }
 
+/* It is told from two clocks, which are read a moment apart and slewed: who knows a process by its pid and start has the
+ * same each time, unless the clock was set. */
+static void keep_start_time(const struct process_info *before, struct process_info *info) {
+        uint64_t earlier = MIN(before->start_time_usec, info->start_time_usec),
+                 later = MAX(before->start_time_usec, info->start_time_usec);
+
+        if (later - earlier < START_TIME_KEPT_USEC)
+                info->start_time_usec = before->start_time_usec;
+}
+
 void engine_refresh(struct engine *engine, struct process *process) {
         struct process_info info = {};
         bool same;
@@ -93,6 +106,7 @@ void engine_refresh(struct engine *engine, struct process *process) {
                 return;
         }
         make_valid(&info);
+        keep_start_time(&process->info, &info);
         same = same_info(&process->info, &info);
         process_info_done(&process->info);
         process->info = info;
