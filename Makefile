@@ -26,10 +26,10 @@ TEST_PACKAGES  := libclang-rt-14-dev libcmocka-dev cppcheck dbus dbus-bin libgli
                   python3-dbus python3-gi iperf3 curl nginx-light nftables tcpdump wireshark-common procps util-linux debootstrap \
                   systemd-container qemu-system-x86 e2fsprogs groff-base mandoc ethtool wrk debhelper dpkg-dev lintian \
                   zsh fish tmux
-# What `make analyze` and `make valgrind` need beside.
-ANALYZE_PACKAGES := clang-tidy cppcheck valgrind
 # What dbus/examples and those of its man page take to be built and run.
 TEST_PACKAGES  += libgtk-4-dev gjs xvfb jq
+# What `make analyze` needs beside, and `make valgrind`, which runs unit tests.
+ANALYZE_PACKAGES := clang-tidy cppcheck libcmocka-dev libgtk-4-dev valgrind
 
 # What `make bench` measures beside netflowd, and with; nothing else needs it.
 BENCH_PACKAGES := dbus iperf3 curl nginx-light nftables tcpdump procps util-linux ethtool wrk python3 nethogs

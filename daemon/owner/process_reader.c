@@ -118,12 +118,14 @@ int process_read_stat(const char *proc_root, uint32_t pid, struct process_info *
         return directory < 0 ? directory : read_stat(directory, ret_info);
 }
 
+#define TGID_LABEL "\nTgid:\t"
+
 /* "Name:\tcurl\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t4242\n…" */
 int process_is_leader(const char *proc_root, uint32_t pid) {
         _cleanup_close_ int directory = proc_open_process(proc_root, pid);
         char text[1024]; /* a name has at most 64 characters there, and Tgid is the fourth line */
         const char *line;
-        unsigned tgid;
+        uint64_t tgid;
         ssize_t n;
 
         if (directory < 0)
@@ -132,8 +134,8 @@ int process_is_leader(const char *proc_root, uint32_t pid) {
         if (n < 0)
                 return (int) n;
         text[n] = '\0';
-        line = strstr(text, "\nTgid:");
-        if (!line || sscanf(line, "\nTgid:%u", &tgid) != 1)
+        line = strstr(text, TGID_LABEL);
+        if (!line || parse_u64_prefix(line + strlen(TGID_LABEL), strlen(line + strlen(TGID_LABEL)), &tgid) < 0)
                 return -EBADMSG;
         return tgid == pid;
 }
