@@ -36,6 +36,12 @@ def sh(command, **options):
                           **options).stdout
 
 
+def sanitized(build):
+    """What memory it takes, and time, is the sanitizer's then."""
+    program = pathlib.Path(build, "netflowd").read_bytes()
+    return b"__asan_" in program or b"__tsan_" in program
+
+
 def until(condition, what, deadline=DEADLINE, pause=0.05):
     """Looks again and again, a moment apart; returns what the condition came to. What it is may be told when it is not."""
     end = time.monotonic() + deadline

@@ -18,7 +18,8 @@ import sys
 
 import raw_bus
 from harness import (DEADLINE, INTERFACE, NAME, OBJECT, assert_balanced, busy, choice, daemon_on, daemon_with_bpf, devices,
-                     hosts, main, move, read_until, sh, streamed, total, traffic, until, until_state)
+                     hosts, main, move, read_until, sanitized, sh, streamed, total, traffic, until,
+                     until_state)
 
 CONNECTIONS = int(os.environ.get("NETFLOWD_TEST_CONNECTIONS", "250"))
 CALLS = int(os.environ.get("NETFLOWD_TEST_CALLS", "20000"))
@@ -28,10 +29,6 @@ NOBODY = 65534
 MANAGER = (NAME, OBJECT, INTERFACE)
 EVERYTHING = {"signature": "uu", "body": struct.pack("<II", 0, 300)}  # for GetProcessRank
 MB = 1 << 20
-
-
-def sanitized(build):
-    return b"__asan_" in pathlib.Path(build, "netflowd").read_bytes()
 
 
 def anonymous(daemon):
@@ -91,7 +88,7 @@ def test_many_connections(build):
             assert len(daemon.rank()) == 2
             look()
         own, bus = (ticks(process.pid) - then for process, then in zip((daemon.process, daemon.bus.process), before))
-        assert own <= 2 * bus + 10, (own, bus)  # what is asked of it costs others as much
+        assert sanitized(build) or own <= 2 * bus + 10, (own, bus)  # what is asked of it costs others as much
         assert_balanced(daemon, daemon.settled())
         return f"{CONNECTIONS} connections; ticks: {own}, the bus {bus}"
 

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 
-from harness import daemon_on, daemon_with_bpf, hosts, main, move, total, traffic, until
+from harness import daemon_on, daemon_with_bpf, hosts, main, move, sanitized, total, traffic, until
 
 SECONDS = float(os.environ.get("NETFLOWD_SOAK_SECONDS", "60"))
 A, B = ("10.9.0.1", "fd09::1"), ("10.9.0.2", "fd09::2")
@@ -130,10 +130,6 @@ def assert_agrees(daemon, a, departed):
     assert_ledger_balances(ledger)
     departed.follow(daemon)
     assert sum(departed.rows.values()) + departed.bytes == ledger["attributed"], (departed.rows, departed.bytes, ledger)
-
-
-def sanitized(build):
-    return b"__asan_" in pathlib.Path(build, "netflowd").read_bytes()
 
 
 def test_soak(build):
