@@ -97,11 +97,11 @@ int process_table_add(struct process_table *table, const struct process_id *id,
 }
 
 void process_table_exit(struct process_table *table, struct process *process, uint64_t now_usec) {
+        process->pidfd = safe_close(process->pidfd);
         if (process_exited(process))
                 return;
         process->info.state = PROCESS_EXITED;
         process->exited_usec = now_usec;
-        process->pidfd = safe_close(process->pidfd);
         table->n_exited++;
 }
 

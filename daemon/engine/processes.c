@@ -26,6 +26,8 @@ static const char *proc_root(const struct engine *engine) {
 }
 
 static void mark_exited(struct engine *engine, struct process *process) {
+        if (process->pidfd >= 0)
+                process_watch_remove(engine->watch, process->pidfd);
         process_table_exit(engine->books->processes, process, clock_usec(CLOCK_REALTIME));
 }
 
@@ -148,6 +150,15 @@ static void recall(struct engine *engine, struct process *process) {
         process->info = info;
 }
 
+/* Not where it is known to be gone: its number may be another process's by now. */
+static void watch(struct engine *engine, struct process *process) {
+        if (process_exited(process))
+                return;
+        (void) process_watch_add(engine->watch, process->id.pid, process, &process->pidfd);
+        if (!same_process(engine, process)) /* checked after the pidfd is there: see process_watch.h */
+                mark_exited(engine, process);
+}
+
 int engine_process(struct engine *engine, const struct process_id *id, const struct sample_owner *known,
                    struct process **ret_process) {
         struct process *process = process_table_find(engine->books->processes, id);
@@ -159,10 +170,7 @@ int engine_process(struct engine *engine, const struct process_id *id, const str
                         return r;
                 engine_refresh(engine, process);
                 recall(engine, process);
-                (void) process_watch_add(engine->watch, id->pid, process, &process->pidfd);
-                if (!same_process(engine,
-                                  process)) /* checked after the pidfd is there: see process_watch.h */
-                        mark_exited(engine, process);
+                watch(engine, process);
         }
         if (known)
                 take_known(process, known);

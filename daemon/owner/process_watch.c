@@ -43,6 +43,10 @@ int process_watch_add(struct process_watch *watch, uint32_t pid, void *userdata,
         return 0;
 }
 
+void process_watch_remove(struct process_watch *watch, int pidfd) {
+        (void) epoll_ctl(watch->epoll, EPOLL_CTL_DEL, pidfd, NULL);
+}
+
 int process_watch_exited(struct process_watch *watch, void **ret_userdata, int max) {
         struct epoll_event events[64];
         int n = epoll_wait(watch->epoll, events, MIN(max, (int) ELEMENTSOF(events)), 0);

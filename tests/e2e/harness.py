@@ -468,6 +468,11 @@ def paired(case):
     return case
 
 
+def set_next_pid(pid):
+    """Whoever starts next has that number, unless somebody has it."""
+    pathlib.Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1), encoding="ascii")
+
+
 def alone(case):
     """Marks a case that takes all of this machine: no other test runs beside it."""
     case.place = "alone"

@@ -17,7 +17,8 @@ import sys
 import tempfile
 
 from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Host, alone, assert_balanced, beside_loopback, cgroup,
-                     daemon_with_bpf, devices, hosts, join, main, running, sh, traffic, until, until_split)
+                     daemon_with_bpf, devices, hosts, join, main, running, set_next_pid, sh, traffic, until,
+                     until_split)
 from web_server import nginx
 from wire import WAYS, moved, talk, totals, wire
 
@@ -418,6 +419,32 @@ def test_syn_cookies(build):
         assert_exactly(daemon, lambda: {client.pid: moved(a), server.pid: moved(b)})
 
 
+@alone
+def test_pid_reuse(build):
+    """One process is gone, and another has its pid, before it is read what the first one moved: that one is gone in the
+    books, too, and the end of the other is no news of it."""
+    with hosts() as (a, b), daemon_with_bpf(build) as bpf, traffic(b) as server:
+        server.tell("udp", "s", "0.0.0.0", 7000)
+
+        def reused():
+            with traffic(a) as first:
+                first.tell("udp", "c", "0.0.0.0", 0)
+                first.tell("send", "c", V4[1], 7000, 10, 100)
+                pid = first.pid
+            set_next_pid(pid)
+            with traffic(a) as second:
+                if second.pid != pid or bpf.row(pid):
+                    return False
+                assert until(lambda: bpf.row(pid), "what the first moved")["state"] == "exited", bpf.row(pid)
+            return True
+
+        until(reused, "a pid that is given again within a second")
+        with traffic(a) as third:
+            third.tell("udp", "c", "0.0.0.0", 0)
+            third.tell("send", "c", V4[1], 7000, 10, 100)
+            assert until(lambda: bpf.row(third.pid), "what the third moved")["total"]["out"] == 10 * 128
+
+
 def test_time_wait(build):
     """Closed by the one end, and long after by the other, or never: what comes then has no socket any more, and neither
     has the kernel's answer. The next connection may have the very same addresses, and is another process's."""
@@ -665,7 +692,7 @@ def test_chosen_devices(build):
 main([test_one_shot_curl, test_connections, test_one_shot_udp, test_wrk, test_container, test_fragments, test_headers,
       test_old_sockets, test_preforked,
       test_passed, test_passed_on, test_activated, test_udp_peers, test_udp_receiver, test_exec, test_exit_before_close,
-      test_thread, test_io_uring, test_syn_cookies, test_time_wait, test_no_socket, test_never_accepted, test_loopback,
+      test_thread, test_pid_reuse, test_io_uring, test_syn_cookies, test_time_wait, test_no_socket, test_never_accepted, test_loopback,
       test_without_loopback, test_three_capabilities,
       test_chosen_devices, test_falls_back, test_killed,
       test_what_it_does_not_know, test_recording, test_filter, test_two_daemons])

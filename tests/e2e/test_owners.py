@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """All of the bytes where other tools show none, and never a byte to the wrong process."""
 
-from harness import alone, assert_balanced, daemon_on, hosts, main, traffic, until
+from harness import alone, assert_balanced, daemon_on, hosts, main, set_next_pid, traffic, until
 
 V4, V6 = ("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")
 
@@ -104,11 +104,6 @@ def test_exit_keeps_the_books(build):
         after = on_a.row(client.pid)
         assert after["total"] == before["total"] and after["total"]["out"] == 100 * 528, (before, after)
         assert_balanced(on_a, on_a.settled())
-
-
-def set_next_pid(pid):
-    with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as file:
-        file.write(str(pid - 1))
 
 
 @alone
