@@ -235,7 +235,8 @@ static void expire_handshakes(struct bpf_source *source, uint64_t time_usec, sam
         struct account_handshake value;
         bool more = bpf_map_get_next_key(map, NULL, &key) == 0;
 
-        while (more) {
+        /* from a key that is gone by now, it begins with the first one again: bpf(2) */
+        for (uint32_t n = 0; more && n < 2 * ACCOUNT_HANDSHAKES_MAX; n++) {
                 more = bpf_map_get_next_key(map, &key, &next) == 0;
                 if (bpf_map_lookup_elem(map, &key, &value) == 0 &&
                     now_nsec > value.since_nsec + HANDSHAKE_NSEC &&

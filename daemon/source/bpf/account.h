@@ -86,6 +86,7 @@ struct account_handshake_key {
         __u16 padding[3];
 };
 
+#define ACCOUNT_HANDSHAKES_MAX 16384u
 struct account_handshake {
         __u64 owner; /* who listens */
         __u64 since_nsec;

@@ -37,7 +37,7 @@ struct {
 struct {
         __uint(type, BPF_MAP_TYPE_HASH);
         __uint(map_flags, BPF_F_NO_PREALLOC);
-        __uint(max_entries, 16384);
+        __uint(max_entries, ACCOUNT_HANDSHAKES_MAX);
         __type(key, struct account_handshake_key);
         __type(value, struct account_handshake);
 } handshakes SEC(".maps");
