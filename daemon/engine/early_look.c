@@ -23,16 +23,22 @@
 #define PARTS      8
 #define SAVED_USEC (20 * (int64_t) USEC_PER_MSEC)
 
-/* Of the quota for all threads, so much may be saved up, or owed; and it is earned for so long at a time at
- * the most. */
-#define QUOTA_SAVED_NSEC ((int64_t) NSEC_PER_SEC / 10)
-#define QUOTA_SPAN_USEC  (3600 * USEC_PER_SEC)
+/* Of the quota for all threads, so much may be saved up, or owed; and it is earned for so long at a time at the most. */
+#define NO_QUOTA        UINT32_MAX
+#define QUOTA_MAX_NSEC  ((int64_t) NSEC_PER_SEC / 10)
+#define QUOTA_SPAN_USEC (3600 * USEC_PER_SEC)
 
 /* Once less than this is left, it works for short whiles, as long apart as their share is: it sees then what
  * it has time for of what there is at those moments, and goes on to read all SYNs, without which nothing is
  * certain. */
 #define SHORT_USEC (10 * (int64_t) USEC_PER_MSEC)
 #define WHILE_USEC 100
+
+/* After each of them it earns so much at the most, and so comes back to where that is not needed. */
+#define EARN_USEC 250
+
+/* Shares change, and no sleep is longer than this for one that has. */
+#define REST_MAX_USEC (1 * USEC_PER_SEC)
 
 /* Once all is used up, SYNs pass until so much is there again; those that come then are new. What it takes
  * to wake up and see is waited for on top. */
@@ -66,14 +72,15 @@ struct early_look {
         int stop_fd;
         pthread_t thread;
         _Atomic uint32_t parts;
-        _Atomic uint64_t quota_usec; /* per second, for the process; UINT64_MAX: none */
+        _Atomic uint32_t quota_usec; /* per second, for the process; NO_QUOTA: none */
 
         /* the thread's own */
         int64_t left_usec;
         uint64_t used_usec;   /* CLOCK_THREAD_CPUTIME_ID, until when it is out of left_usec */
         uint64_t earned_usec; /* CLOCK_MONOTONIC, until when its share is in left_usec */
-        uint64_t process_usec, quota_earned_usec; /* the same, of all threads and of the quota */
-        int64_t quota_nsec;                       /* what is left of it */
+        uint32_t quota_seen;  /* what the next three are about; NO_QUOTA: nothing */
+        uint64_t process_usec, quota_earned_usec; /* as the two above, of all threads and of the quota */
+        int64_t quota_nsec;   /* what is left of it */
         uint64_t now_usec;    /* of the batch under way */
         uint64_t offset_usec; /* of CLOCK_REALTIME, from CLOCK_MONOTONIC */
         bool paused, failed;
@@ -181,31 +188,41 @@ static uint64_t parts_of(struct early_look *look) {
         return PARTS * (uint64_t) atomic_load_explicit(&look->parts, memory_order_relaxed);
 }
 
-/* What the quota leaves beside all that the process uses: the kernel does not see to that where this thread
- * comes first, see come_first(). */
-static int64_t quota_leaves_usec(struct early_look *look) {
-        uint64_t quota_usec = atomic_load_explicit(&look->quota_usec, memory_order_relaxed);
+/* What the quota leaves beside all that the process uses: the kernel does not see to that where this thread comes first,
+ * see come_first(). */
+static void earn_of_quota(struct early_look *look) {
+        uint32_t quota_usec = atomic_load_explicit(&look->quota_usec, memory_order_relaxed);
         uint64_t process_usec, elapsed_usec = MIN(look->now_usec - look->quota_earned_usec, QUOTA_SPAN_USEC);
         int64_t earned_nsec, used_nsec;
 
-        if (quota_usec == UINT64_MAX)
-                return SAVED_USEC;
+        if (quota_usec == NO_QUOTA && look->quota_seen == NO_QUOTA)
+                return;
         process_usec = clock_usec(CLOCK_PROCESS_CPUTIME_ID);
         earned_nsec = (int64_t) (elapsed_usec * quota_usec / (USEC_PER_SEC / NSEC_PER_USEC));
         used_nsec = (int64_t) ((process_usec - look->process_usec) * NSEC_PER_USEC);
-        look->quota_nsec =
-                MAX(MIN(look->quota_nsec + earned_nsec - used_nsec, QUOTA_SAVED_NSEC), -QUOTA_SAVED_NSEC);
+        if (quota_usec == look->quota_seen)
+                look->quota_nsec =
+                        MAX(MIN(look->quota_nsec + earned_nsec - used_nsec, QUOTA_MAX_NSEC), -QUOTA_MAX_NSEC);
+        else /* another one: from now on */
+                look->quota_nsec = QUOTA_MAX_NSEC;
+        look->quota_seen = quota_usec;
         look->quota_earned_usec = look->now_usec;
         look->process_usec = process_usec;
-        return look->quota_nsec / (int64_t) NSEC_PER_USEC;
 }
 
 static void earn(struct early_look *look) {
         uint64_t parts = parts_of(look), share = (look->now_usec - look->earned_usec) / parts;
 
         look->left_usec = MIN(look->left_usec + (int64_t) share, SAVED_USEC);
-        look->left_usec = MIN(look->left_usec, quota_leaves_usec(look));
         look->earned_usec += share * parts;
+        earn_of_quota(look);
+}
+
+/* Of its share, and of the quota. */
+static int64_t left_usec(const struct early_look *look) {
+        if (look->quota_seen == NO_QUOTA)
+                return look->left_usec;
+        return MIN(look->left_usec, look->quota_nsec / (int64_t) NSEC_PER_USEC);
 }
 
 static void spend(struct early_look *look) {
@@ -257,25 +274,28 @@ static void run(struct early_look *look) {
 
         if (busy_ports_expire(&look->busy, look->now_usec))
                 exclude_busy(look);
-        while (more && look->left_usec > 0 && !look->failed &&
-               (look->left_usec > SHORT_USEC || look->used_usec < begin_usec + WHILE_USEC))
+        while (more && left_usec(look) > 0 && !look->failed &&
+               (left_usec(look) > SHORT_USEC || look->used_usec < begin_usec + WHILE_USEC))
                 more = read_and_look(look);
-        look->paused = look->left_usec <= 0;
+        look->paused = left_usec(look) <= 0;
 }
 
 /* How long it is to do nothing, whatever comes. */
 static uint64_t rest_usec(struct early_look *look) {
+        int64_t missing = SHORT_USEC - MIN(left_usec(look), SHORT_USEC);
+
         if (look->paused)
-                return (uint64_t) (RESUME_USEC - MIN(look->left_usec, RESUME_USEC) + WAKE_USEC) *
-                       parts_of(look);
-        return (uint64_t) (SHORT_USEC - MIN(look->left_usec, SHORT_USEC)) * parts_of(look);
+                missing = RESUME_USEC - MIN(left_usec(look), RESUME_USEC) + WAKE_USEC;
+        else
+                missing = MIN(missing, EARN_USEC);
+        return MIN((uint64_t) missing * parts_of(look), REST_MAX_USEC);
 }
 
 /* How long until something is due; UINT64_MAX: nothing is. */
 static uint64_t due_usec(const struct early_look *look) {
         uint64_t due_usec = openings_due_usec(look->openings), now_usec = clock_usec(CLOCK_MONOTONIC);
 
-        return due_usec == UINT64_MAX ? due_usec : due_usec - MIN(due_usec, now_usec);
+        return due_usec == UINT64_MAX || look->failed ? UINT64_MAX : due_usec - MIN(due_usec, now_usec);
 }
 
 /* For so long, or until a SYN comes where fd is not -1. Returns false when the thread is to end. */
@@ -305,7 +325,7 @@ static bool sleep_until_needed(struct early_look *look) {
 static void resume(struct early_look *look) {
         struct source_error error;
 
-        if (!look->paused || look->left_usec < RESUME_USEC)
+        if (!look->paused || left_usec(look) < RESUME_USEC)
                 return;
         look->paused = false;
         (void) syn_capture_read(look->capture, 0, NULL, NULL, &error);
@@ -341,6 +361,7 @@ static void *run_thread(void *userdata) {
         (void) prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NSEC);
         (void) prctl(PR_SET_NAME, "netflowd-early");
         look->left_usec = SAVED_USEC;
+        look->quota_seen = NO_QUOTA;
         look->earned_usec = look->now_usec = clock_usec(CLOCK_MONOTONIC);
         while (sleep_until_needed(look)) {
                 look->now_usec = clock_usec(CLOCK_MONOTONIC);
@@ -410,7 +431,7 @@ int early_look_start(const char *proc_root, struct early_look **ret_look, struct
         look->proc_root = proc_root;
         look->stop_fd = -1;
         atomic_init(&look->parts, 1);
-        atomic_init(&look->quota_usec, UINT64_MAX);
+        atomic_init(&look->quota_usec, NO_QUOTA);
         (void) pthread_mutex_init(&look->lock, NULL); /* cannot fail without attributes: pthread_mutex_init(3) */
         r = open_look(look, ret_error);
         if (r >= 0)
@@ -433,7 +454,8 @@ void early_look_stop(struct early_look *look) {
 
 void early_look_set_limits(struct early_look *look, uint32_t parts, uint64_t quota_usec) {
         atomic_store_explicit(&look->parts, parts, memory_order_relaxed);
-        atomic_store_explicit(&look->quota_usec, quota_usec, memory_order_relaxed);
+        atomic_store_explicit(&look->quota_usec, (uint32_t) MIN(quota_usec, (uint64_t) NO_QUOTA),
+                              memory_order_relaxed);
 }
 
 bool early_look_find(struct early_look *look, const struct owner_question *question, struct owner *ret_owner) {

@@ -88,6 +88,7 @@ struct holder *holders_add(struct socket_holders *holders, uint64_t inode) {
         if (r == -ENOSPC && inode == holders->wanted) {
                 hash_table_remove(holders->by_inode, hash_table_next(holders->by_inode, &cursor));
                 holders_forget_whole(holders);
+                holders->lacks_room = true; /* it may be one of who is being read */
                 r = hash_table_add(holders->by_inode, &inode, &entry);
         }
         return r < 0 ? NULL : entry;
@@ -274,8 +275,10 @@ void holders_check_relatives(struct socket_holders *holders, struct holder *hold
         if (process_read_relatives(holders->config.proc_root, holder->pid, &parent, children,
                                    ELEMENTSOF(children), &n) < 0)
                 return;
-        if (!holder->own && parent > PID_INIT &&
-            (parent != holders->parent || now_usec != holders->parent_usec)) {
+        if (holder->own) { /* but where they have one table of descriptors: clone(2), CLONE_FILES */
+                if (parent > PID_INIT && holders_hold(holders, parent, holder->fd, holder->inode))
+                        holder->shared = true;
+        } else if (parent > PID_INIT && (parent != holders->parent || now_usec != holders->parent_usec)) {
                 holders->parent = parent;
                 holders->parent_usec = now_usec;
                 read_process(holders, parent);

@@ -94,7 +94,8 @@ int holders_list(struct socket_holders *holders, pid_handler handler, uint64_t n
 /* Returns whether the process was known, which it is from now on. */
 bool holders_note_pid(struct socket_holders *holders, uint32_t pid);
 
-/* Has its parent, or a child, the socket too? It is shared then. Where it is its own, the parent cannot have it. */
+/* Has its parent, or a child, the socket too? It is shared then. Where it is its own, it has not come from the parent, which
+ * is looked at under the same number only. */
 void holders_check_relatives(struct socket_holders *holders, struct holder *holder, uint64_t now_usec);
 
 /* What an entry that is valid comes to: is it its holder's alone, and who is that? */

@@ -78,16 +78,14 @@ static struct holder *find_in(struct socket_holders *holders, uint32_t pid, uint
         return holders_find_valid(holders, inode);
 }
 
-/* The entry of one that has been seen before, where its holder still has it. Where it has not, it may have
- * given it another number: it is not one that came since all of its were read. */
+/* The entry of one that has been seen before, where its holder still has it. Where it has not, others may have been seen
+ * with it, or it has it under another number: those have not come by it since all of theirs were read. */
 static struct holder *find_known(struct socket_holders *holders, uint64_t inode) {
-        const struct holder *known = hash_table_find(holders->by_inode, &inode);
-        uint32_t pid = known ? known->pid : 0;
+        bool was_known = hash_table_find(holders->by_inode, &inode);
         struct holder *holder = holders_find_valid(holders, inode);
-        struct recent_holder *recent = find_recent(holders, pid);
 
-        if (known && !holder && recent)
-                recent->whole = false;
+        if (was_known && !holder)
+                holders_forget_whole(holders);
         return holder;
 }
 

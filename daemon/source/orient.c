@@ -259,19 +259,20 @@ static void remember(struct orient *orient, const struct interface *interface, c
         orient->oldest_memo = (orient->oldest_memo + 1) % ORIENT_MEMOS;
 }
 
-/* Is this packet one more of the same? */
+/* Is this packet one more of the same? What is asked for may be other than when that was remembered. */
 static bool recall(const struct orient *orient, const uint8_t *data, size_t captured, size_t wire_length,
                    struct sample *ret_sample) {
+        if (orient->addresses && orient->addresses->n > 0)
+                return false;
         for (size_t i = 0; i < ORIENT_MEMOS; i++) {
                 const struct orient_memo *memo = &orient->memos[i];
                 bool connection_start;
                 uint32_t bytes;
 
-                if (!repeat_is(&memo->repeat, data, captured, wire_length, &bytes, &connection_start))
-                        continue;
-                if (memo->generation != interfaces_generation(orient->interfaces) ||
+                if (!repeat_is(&memo->repeat, data, captured, wire_length, &bytes, &connection_start) ||
+                    memo->generation != interfaces_generation(orient->interfaces) ||
                     orient->time_usec <= interfaces_changed_usec(orient->interfaces))
-                        return false;
+                        continue;
                 *ret_sample = memo->sample;
                 ret_sample->time_usec = orient->time_usec;
                 ret_sample->bytes = bytes;

@@ -281,14 +281,19 @@ static void test_engine_choose(void **state) {
         engine_free(engine);
 }
 
-static struct sample sample_on(struct orient *orient, uint8_t ifindex, uint64_t time_usec) {
-        /* LINUX_SLL2, sent by us; UDP from 10.7.0.1 to 10.7.0.2 */
+/* Is one counted that was sent on that device? LINUX_SLL2; UDP from 10.7.0.1 to 10.7.0.2. */
+static bool counts_on(struct orient *orient, uint8_t ifindex, uint64_t time_usec, struct sample *ret_sample) {
         const uint8_t packet[] = {0x08, 0, 0, 0, 0,    0, 0, ifindex, 0, 1, 4, 6, 2,  0,  0, 0,
                                   0,    1, 0, 0, 0x45, 0, 0, 28,      0, 0, 0, 0, 64, 17, 0, 0,
                                   10,   7, 0, 1, 10,   7, 0, 2,       0, 7, 0, 9, 0,  8,  0, 0};
+
+        return orient_packet(orient, packet, sizeof(packet), sizeof(packet), time_usec, ret_sample);
+}
+
+static struct sample sample_on(struct orient *orient, uint8_t ifindex, uint64_t time_usec) {
         struct sample sample;
 
-        assert_true(orient_packet(orient, packet, sizeof(packet), sizeof(packet), time_usec, &sample));
+        assert_true(counts_on(orient, ifindex, time_usec, &sample));
         assert_int_equal(sample.bytes, 28);
         assert_int_equal(sample.time_usec, time_usec);
         return sample;
@@ -302,6 +307,8 @@ static enum direction direction_at(struct orient *orient, uint64_t time_usec) {
 static void test_remembered(void **state) {
         _cleanup_(interfaces_freep) struct interfaces *interfaces = NULL;
         struct orient orient = {.link_type = DLT_LINUX_SLL2};
+        struct addresses others = {};
+        struct source_error error;
         struct sample sample;
         uint64_t before, after;
 
@@ -323,6 +330,12 @@ static void test_remembered(void **state) {
                 assert_int_equal(sample.direction, DIRECTION_LOCAL);
         }
         assert_false(sample_on(&orient, 7, before).loopback);
+
+        assert_int_equal(addresses_parse((const char *const[]){"192.0.2.1", NULL}, &others, &error), 0);
+        orient.addresses = &others; /* which is all that is asked for from now on */
+        assert_false(counts_on(&orient, 7, before, &sample));
+        assert_int_equal(orient.counts.skipped_address, 28);
+        orient.addresses = NULL;
 
         assert_int_equal(system("ip addr del 10.7.0.1/24 dev d0"), 0);
         assert_int_equal(interfaces_update(interfaces), 1);

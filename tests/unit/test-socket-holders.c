@@ -397,6 +397,34 @@ static void test_young_own(void **state) {
         assert_int_equal(find_young(world, 105, &pid), OWNER_SHARED);
 }
 
+/* What a child has with its parent is not its own: one of several that inherited it, when another has closed it; or one
+ * that shares the table of descriptors. */
+static void test_young_inherited(void **state) {
+        struct world *world = *state;
+        uint32_t pid;
+
+        add_process(world, 40, 1, 5);
+        set_status(world, 40, 40);
+        set_fd(world, 40, 3, 100);
+        for (uint32_t child = 41; child < 43; child++) {
+                add_process(world, child, 40, 7);
+                set_status(world, child, child);
+                set_fd(world, child, 3, 100);
+                set_fd(world, child, 4, 60 + child);
+                set_last_pid(world, child);
+                assert_int_equal(find_young(world, 60 + child, &pid), OWNER_FOUND);
+                assert_int_equal(pid, child);
+        }
+        close_fd(world, 41, 3);
+        world->now_usec++;
+        assert_int_equal(find_young(world, 100, &pid), OWNER_SHARED);
+
+        assert_int_equal(find_young(world, 102, &pid), OWNER_FOUND); /* reads all of its */
+        set_fd(world, 40, 5, 110);
+        set_fd(world, 42, 5, 110);
+        assert_int_equal(find_young(world, 110, &pid), OWNER_SHARED);
+}
+
 static void test_young_bounded(void **state) {
         struct world *world = *state;
         uint32_t pid;
@@ -430,6 +458,7 @@ int main(void) {
                 TEST(test_young_mover),
                 TEST(test_young_servers),
                 TEST(test_young_own),
+                TEST(test_young_inherited),
                 TEST(test_young_bounded),
         };
 
