@@ -120,8 +120,9 @@ def settle(running, pids):
         last = now
 
 
-def measure(context, load, pair, sides, begin):
-    """The load, with a contestant on either side, which may be one and the same."""
+def measure(context, load, pair, sides, begin, are_behind=False):
+    """The load, with a contestant on either side, which may be one and the same. Both ends may be behind this host, as each
+    network namespace at the end of a cable is: then both are told of."""
     before = [(total(moved(host)), running.shares()) for host, running in zip(pair, sides)]
     for clients, servers, rate in begin(*pair):
         for running in dict.fromkeys(sides):
@@ -132,7 +133,8 @@ def measure(context, load, pair, sides, begin):
             through, now = total(moved(host)) - counted, running.shares()
             got = share(shares, now, pids, through)
             figures[side] = min(1.0, got)
-            wrong = max(wrong, got - 1.0 - 1e-4, strangers(running, shares, now, pids, through))
+            known = clients | servers if are_behind else pids
+            wrong = max(wrong, got - 1.0 - 1e-4, strangers(running, shares, now, known, through))
         context.results.add(POINT, load, sides[0].name, wrong=max(0.0, wrong), **figures)
 
 
@@ -159,4 +161,5 @@ def run(context):
                 options = (number,) if begin is curls else ()
                 measure(context, load, pair, sides, lambda a, b, begin=begin, options=options: begin(a, b, *options))
             for load, translated in CONTAINERS.items():
-                measure(context, load, pair, sides, lambda a, b, translated=translated: contained(a, b, translated))
+                loads.pause(MORE_THAN_A_TICK)  # until the ends of the last connections are told
+                measure(context, load, pair, sides, lambda a, b, translated=translated: contained(a, b, translated), True)
