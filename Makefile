@@ -46,7 +46,8 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wol
             -Wimplicit-fallthrough -Wnested-externs -Wredundant-decls -Wfloat-equal
 # Vectors are for loops: two fields that were stored one by one and are loaded as one vector wait for each other, which
 # costs a packet more than all else in decoding it.
-ALL_CFLAGS = -std=gnu17 -fno-tree-slp-vectorize $(CFLAGS) $(WARNINGS) $(if $(WERROR),-Werror) -fno-common -fstack-protector-strong \
+ALL_CFLAGS = -std=gnu17 -fno-tree-slp-vectorize $(CFLAGS) $(WARNINGS) $(if $(WERROR),-Werror) \
+             -fno-common -fstack-protector-strong \
              $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 ALL_CPPFLAGS = -D_GNU_SOURCE -DNETFLOWD_VERSION='"$(VERSION)"' -DSBINDIR='"$(PREFIX)/sbin"' \
                $(if $(SANITIZE),,$(if $(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=2)) -I. \

@@ -179,8 +179,7 @@ static int conclude(struct question *question) {
         return 1;
 }
 
-/* --- who it is ------------------------------------------------------------------------------------------
- */
+/* --- who it is ------------------------------------------------------------------------------------------ */
 
 static struct known *find_known(struct callers *callers, const char *name) {
         for (size_t i = 0; i < MAX_KNOWN; i++)
@@ -261,8 +260,7 @@ int callers_ask(struct callers *callers, sd_bus_message *call, size_t max_bytes,
         return handler(message, &caller, userdata, ret_error);
 }
 
-/* --- what they may do -----------------------------------------------------------------------------------
- */
+/* --- what they may do ----------------------------------------------------------------------------------- */
 
 static void remember_decision(struct question *question) {
         struct known *known = find_known(question->callers, sd_bus_message_get_sender(question->message));

@@ -282,12 +282,14 @@ static void run(struct early_look *look) {
 
 /* How long it is to do nothing, whatever comes. */
 static uint64_t rest_usec(struct early_look *look) {
-        int64_t missing = SHORT_USEC - MIN(left_usec(look), SHORT_USEC);
+        int64_t left = left_usec(look), missing;
 
         if (look->paused)
-                missing = RESUME_USEC - MIN(left_usec(look), RESUME_USEC) + WAKE_USEC;
+                missing = RESUME_USEC - MIN(left, RESUME_USEC) + WAKE_USEC;
+        else if (left < SHORT_USEC)
+                missing = MIN(SHORT_USEC - left, EARN_USEC);
         else
-                missing = MIN(missing, EARN_USEC);
+                return 0;
         return MIN((uint64_t) missing * parts_of(look), REST_MAX_USEC);
 }
 
@@ -356,8 +358,8 @@ static void come_first(void) {
 static void *run_thread(void *userdata) {
         struct early_look *look = userdata;
 
-        /* of this thread; without them, waits are longer, and it has no name of its own in ps(1) */
         come_first();
+        /* of this thread; without them, waits are longer, and it has no name of its own in ps(1) */
         (void) prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NSEC);
         (void) prctl(PR_SET_NAME, "netflowd-early");
         look->left_usec = SAVED_USEC;

@@ -53,19 +53,16 @@ static bool only_by_fd(const struct capture *capture) {
 
 static int on_packets(sd_event_source *source, int fd, uint32_t events, void *userdata);
 
-/* Waits for the ring to become readable: once, where drains by the timer follow. */
+/* Waits for the ring to become readable. */
 static int wait_for_packets(struct capture *capture) {
-        int fd = engine_fd(capture->config.engine), r;
+        int fd = engine_fd(capture->config.engine);
 
         if (fd >= 0 && capture->packets && only_by_fd(capture))
                 return sd_event_source_set_enabled(capture->packets, SD_EVENT_ON);
         capture->packets = sd_event_source_disable_unref(capture->packets);
         if (fd < 0)
                 return 0;
-        r = sd_event_add_io(capture->config.event, &capture->packets, fd, EPOLLIN, on_packets, capture);
-        if (r < 0 || only_by_fd(capture))
-                return r;
-        return sd_event_source_set_enabled(capture->packets, SD_EVENT_ONESHOT);
+        return sd_event_add_io(capture->config.event, &capture->packets, fd, EPOLLIN, on_packets, capture);
 }
 
 /* Reads what there is, and sees to the next time. */
@@ -97,7 +94,7 @@ static int on_packets(sd_event_source *source, int fd, uint32_t events, void *us
         if (only_by_fd(capture))
                 return drain(capture);
         capture->idle_drains = 0;
-        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF); /* drains by the timer follow */
         return drain_after(capture, 0);
 }
 

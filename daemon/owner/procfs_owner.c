@@ -237,7 +237,7 @@ static int find_listener(struct procfs_owner *owner, const struct flow_key *key,
 static bool is_on(const char *path) {
         char text[8] = "";
 
-        return read_file_at(AT_FDCWD, path, text, sizeof(text) - 1) > 0 && text[0] != '0';
+        return read_record_at(AT_FDCWD, path, text, sizeof(text) - 1) > 0 && text[0] != '0';
 }
 
 /* Does this host send packets of others on, so that NAT may have led a connection elsewhere? Looked at once

@@ -100,11 +100,15 @@ int holders_on_socket(uint32_t fd, uint64_t inode, void *userdata) {
         struct holder *holder = hash_table_find(holders->by_inode, &inode);
 
         if (!holder) {
+                holders->n_unseen++;
                 holder = holders_add(holders, inode);
-                if (!holder)
+                if (!holder) {
+                        holders->lacks_room = true;
                         return 0; /* full: looked for again when it is wanted */
+                }
                 holder->pid = holders->reading;
                 holder->fd = fd;
+                holder->own = holders->was_whole;
         } else if (holder->pid == holders->reading)
                 holder->fd = fd;
         else
@@ -126,6 +130,7 @@ int holders_read(struct socket_holders *holders, uint32_t pid, socket_handler ha
 }
 
 static void read_process(struct socket_holders *holders, uint32_t pid) {
+        holders->was_whole = false;
         (void) holders_read(holders, pid, holders_on_socket);
 }
 

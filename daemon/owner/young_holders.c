@@ -48,17 +48,7 @@ static int on_listed_pid(uint32_t pid, void *userdata) {
 
 static int on_young_socket(uint32_t fd, uint64_t inode, void *userdata) {
         struct socket_holders *holders = userdata;
-        struct holder *holder;
 
-        if (!hash_table_find(holders->by_inode, &inode)) {
-                holders->n_unseen++;
-                holder = holders_add(holders, inode);
-                if (holder)
-                        *holder = (struct holder){
-                                .inode = inode, .pid = holders->reading, .fd = fd, .own = holders->was_whole};
-                else
-                        holders->lacks_room = true;
-        }
         (void) holders_on_socket(fd, inode, holders);
         return ++holders->n_sockets < YOUNG_SOCKETS_MAX ? 0 : -E2BIG;
 }

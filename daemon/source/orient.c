@@ -27,6 +27,11 @@ static bool is_unspecified(const struct in6_addr *address) {
         return IN6_IS_ADDR_UNSPECIFIED(address) || memcmp(address, &any_ipv4, sizeof(any_ipv4)) == 0;
 }
 
+/* Are some local addresses asked for, and others not? */
+static bool some_count(const struct orient *orient) {
+        return orient->addresses && orient->addresses->n > 0;
+}
+
 static bool is_captured(const struct orient *orient, uint32_t ifindex) {
         const struct device *device;
 
@@ -131,7 +136,7 @@ static bool is_local(const struct orient *orient, const struct packet *packet,
 
 /* Who a savefile's host is, the addresses tell that are asked for. */
 static bool is_ours(const struct orient *orient, const struct in6_addr *address) {
-        if (orient->any_host && orient->addresses && orient->addresses->n > 0)
+        if (orient->any_host && some_count(orient))
                 return addresses_have(orient->addresses, address);
         return interfaces_is_ours(orient->interfaces, address, orient->time_usec);
 }
@@ -192,7 +197,7 @@ static bool is_asked_for(struct orient *orient, struct sample *sample) {
         const struct in6_addr *local =
                 sample->direction == DIRECTION_IN ? &sample->key.remote : &sample->key.local;
 
-        if (!orient->addresses || orient->addresses->n == 0)
+        if (!some_count(orient))
                 return true;
         if (sample->direction == DIRECTION_LOCAL)
                 return keep_asked_half(orient, sample);
@@ -209,7 +214,7 @@ static bool is_asked_for(struct orient *orient, struct sample *sample) {
 static bool is_of_container(const struct orient *orient, const struct interface *interface,
                             const struct packet *packet) {
         if (!orient->namespaces || orient->devices || !interface || interface->peer_netns == 0 ||
-            (orient->addresses && orient->addresses->n > 0) || packet->type == PACKET_TYPE_UNKNOWN)
+            some_count(orient) || packet->type == PACKET_TYPE_UNKNOWN)
                 return false;
         if (interface->first_upper != 0 && is_taken_above(orient, interface, packet, 0))
                 return false;
@@ -242,7 +247,7 @@ static void set_keyless(struct sample *sample, const struct packet *packet,
  * where some are not asked for. */
 static bool may_remember(const struct orient *orient, const struct interface *interface, const struct packet *packet) {
         return interface && interface->kind == INTERFACE_PLAIN && interface->master == 0 &&
-               interface->first_upper == 0 && (!orient->addresses || orient->addresses->n == 0) &&
+               interface->first_upper == 0 && !some_count(orient) &&
                (packet->type == PACKET_TYPE_FROM_US || packet->type == PACKET_TYPE_TO_US) &&
                orient->time_usec > interfaces_changed_usec(orient->interfaces);
 }
@@ -262,7 +267,7 @@ static void remember(struct orient *orient, const struct interface *interface, c
 /* Is this packet one more of the same? What is asked for may be other than when that was remembered. */
 static bool recall(const struct orient *orient, const uint8_t *data, size_t captured, size_t wire_length,
                    struct sample *ret_sample) {
-        if (orient->addresses && orient->addresses->n > 0)
+        if (some_count(orient))
                 return false;
         for (size_t i = 0; i < ORIENT_MEMOS; i++) {
                 const struct orient_memo *memo = &orient->memos[i];

@@ -258,10 +258,20 @@ class Daemon:
         assert not output, output
 
 
-def assert_balanced(daemon, ledger):
-    """Seen is attributed and unattributed, and what is attributed is what the processes have."""
+def descriptors(daemon):
+    """How many it has open."""
+    return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+
+
+def assert_ledger_balances(ledger):
+    """Seen is attributed and unattributed; all that can be told where others move bytes at the same time."""
     unattributed = sum(value for key, value in ledger.items() if key.startswith("unattributed-"))
     assert ledger["seen"] == ledger["attributed"] + unattributed, ledger
+
+
+def assert_balanced(daemon, ledger):
+    """And what is attributed is what the processes have."""
+    assert_ledger_balances(ledger)
     rows = sum(row["total"]["in"] + row["total"]["out"] for row in daemon.rank())
     assert rows == ledger["attributed"], (rows, ledger)
 

@@ -9,7 +9,7 @@ import select
 import subprocess
 import sys
 
-from harness import (DEADLINE, FEWER, INTERFACE, NAME, OBJECT, assert_balanced, busy, daemon_on, hosts, main, move,
+from harness import (DEADLINE, FEWER, INTERFACE, NAME, OBJECT, assert_balanced, busy, daemon_on, descriptors, hosts, main, move,
                      read_until, traffic, until)
 
 NOBODY = ["setpriv", "--reuid=65534", "--clear-groups"]
@@ -161,10 +161,6 @@ import sys, dbus
 bus = dbus.bus.BusConnection(sys.argv[1])
 manager = dbus.Interface(bus.get_object("org.netflowd1", "/org/netflowd1"), "org.netflowd1.Manager")
 """
-
-
-def descriptors(daemon):
-    return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
 
 
 def resident(daemon):

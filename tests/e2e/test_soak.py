@@ -14,7 +14,8 @@ import signal
 import subprocess
 import time
 
-from harness import daemon_on, daemon_with_bpf, hosts, main, move, sanitized, total, traffic, until
+from harness import (assert_ledger_balances, daemon_on, daemon_with_bpf, hosts, main, move, sanitized, total, traffic,
+                     until)
 
 SECONDS = float(os.environ.get("NETFLOWD_SOAK_SECONDS", "60"))
 A, B = ("10.9.0.1", "fd09::1"), ("10.9.0.2", "fd09::2")
@@ -101,11 +102,6 @@ def assert_flat(before, after):
     assert grown <= (1 << 20) + ROW_BYTES * max(0, after["rows"] - before["rows"]), (before, after)
     assert len(after["descriptors"]) <= len(before["descriptors"]), (before, after)
     return grown // 1024
-
-
-def assert_ledger_balances(ledger):
-    assert ledger["seen"] == ledger["attributed"] + sum(value for key, value in ledger.items()
-                                                        if key.startswith("unattributed-")), ledger
 
 
 class Departed:

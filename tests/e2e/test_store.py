@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from harness import (DEADLINE, Daemon, assert_balanced, busy, daemon_on, has_owner, hosts, main, move, private_bus,
+from harness import (DEADLINE, Daemon, assert_balanced, busy, daemon_on, descriptors, has_owner, hosts, main, move, private_bus,
                      read_until, sh, traffic, until)
 
 DATAGRAM = 1000
@@ -143,7 +143,7 @@ def test_limits(build):
 def test_bad_requests(build):
     """Each with a clear answer, and nothing left over."""
     with busy(build) as (daemon, _), file() as path:
-        fds = len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+        fds = descriptors(daemon)
         for words, status, said in ((["-w", path, "--filter", "nonsense ("], 1, "syntax error"),
                                     (["-w", path, "--filter", "tcp) or (udp"], 1, "syntax error"),
                                     (["-w", path, "--filter", "port " + "7" * 65536], 1, ""),
@@ -157,7 +157,7 @@ def test_bad_requests(build):
             result = daemon.ctl("pcap", *words, check=False, stderr=subprocess.PIPE)
             assert result.returncode == status and said in result.stderr, (words, result)
             assert result.stderr.startswith("netflowctl: ") and result.stderr.count("\n") == 1, (words, result)
-        assert len(os.listdir(f"/proc/{daemon.process.pid}/fd")) == fds
+        assert descriptors(daemon) == fds
         assert daemon.status()["Capturing"] is True
 
 
