@@ -47,10 +47,10 @@ def ticks(pid):
 def within(daemon, grown=4 * MB, more_descriptors=4):
     """What is done in here, the daemon holds no more for it than that, neither meanwhile nor afterwards; and it answers.
     Sanitizers keep what is freed."""
-    memory, fds, most = anonymous(daemon), descriptors(daemon), []
+    memory, fds, most = anonymous(daemon), len(descriptors(daemon)), []
 
     def look():
-        most.append((anonymous(daemon) - memory, descriptors(daemon) - fds))
+        most.append((anonymous(daemon) - memory, len(descriptors(daemon)) - fds))
 
     yield look
     assert len(daemon.rank()) >= 2

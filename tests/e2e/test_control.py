@@ -145,7 +145,7 @@ for n in range(int(sys.argv[2])):
                     client.tell("send", "c", "127.0.0.1", 7000, 20, 1000)
                 caller.stdout.readline()
                 if seen:  # some are open for a moment only
-                    until(lambda: descriptors(daemon) <= seen[0][0], lambda: f"{seen[0][0]}, but {descriptors(daemon)}")
+                    until(lambda: len(descriptors(daemon)) <= len(seen[0][0]), lambda: f"{seen[0][0]}, but {descriptors(daemon)}")
                 seen.append((descriptors(daemon), resident(daemon)))
                 caller.stdin.write("\n")
                 caller.stdin.flush()

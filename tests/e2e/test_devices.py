@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Capture on chosen devices, which come and go: what is there, what is counted, and what is let go of."""
 
-import contextlib
 import json
-import os
 import pathlib
 import re
 import select
@@ -12,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import (DEADLINE, FEWER, INTERFACE, NAME, OBJECT, assert_balanced, attach, choice, daemon_on, devices,
+from harness import (DEADLINE, FEWER, INTERFACE, NAME, OBJECT, assert_balanced, attach, choice, daemon_on, descriptors, devices,
                      hosts, join_at, main, streamed, total, tunnels, until, until_state)
 
 
@@ -373,17 +371,6 @@ def test_thousand_devices(build):
     """Added, captured on, and removed: neither descriptors nor memory are left, and the sum of the counts stays."""
     count = 400 if FEWER else 1000
     with hosts(1) as (a,), daemon_on(a, build, *choice("d*")) as daemon:
-        def descriptors():
-            """Those of processes, which come and go with them, and that for owners, which is opened with the first
-            look-up (NETLINK_SOCK_DIAG is 4), left out."""
-            with open(f"/proc/{daemon.process.pid}/net/netlink", encoding="ascii") as netlink:
-                diag = {f"socket:[{line.split()[-1]}]" for line in netlink if line.split()[1] == "4"}
-            open_ones = {}
-            for number in os.listdir(f"/proc/{daemon.process.pid}/fd"):
-                with contextlib.suppress(FileNotFoundError):
-                    open_ones[number] = os.readlink(f"/proc/{daemon.process.pid}/fd/{number}")
-            return {number: target for number, target in open_ones.items() if "pidfd" not in target and target not in diag}
-
         def batch(lines):
             a.sh("ip -batch -", input="\n".join(lines) + "\n")
 
@@ -402,10 +389,10 @@ def test_thousand_devices(build):
             until(lambda: not capturing(), "none of them left")
             if n == 200:
                 daemon.settled()
-                base, before = resident(daemon), descriptors()
+                base, before = resident(daemon), descriptors(daemon)
         ledger = daemon.settled()
         # one may just be open to read addresses with; what leaks stays
-        until(lambda: len(descriptors()) == len(before), f"the descriptors that there were: {before}")
+        until(lambda: len(descriptors(daemon)) == len(before), f"the descriptors that there were: {before}")
         grown = {key: value - base[key] for key, value in resident(daemon).items()}
         rows = devices(daemon)
         assert len(rows) == 34, list(rows)  # those remembered, the sum of the others, and the pattern

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 
-from harness import (assert_ledger_balances, daemon_on, daemon_with_bpf, hosts, main, move, sanitized, total, traffic,
+from harness import (assert_ledger_balances, daemon_on, daemon_with_bpf, descriptors, hosts, main, move, sanitized, total, traffic,
                      until)
 
 SECONDS = float(os.environ.get("NETFLOWD_SOAK_SECONDS", "60"))
@@ -81,15 +81,6 @@ def record(daemon):
 def resident(daemon):
     text = pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text(encoding="ascii")
     return 1024 * int(re.search(r"RssAnon:\s+(\d+)", text)[1])
-
-
-def descriptors(daemon):
-    """Those of processes come and go with them."""
-    targets = []
-    for path in pathlib.Path(f"/proc/{daemon.process.pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            targets.append(os.readlink(path))
-    return sorted(re.sub(r"\d+", "N", target) for target in targets if "pidfd" not in target)
 
 
 def measure(daemon):
