@@ -4,12 +4,20 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <limits.h>
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define MESSAGE_BYTES 32768
+
+/* Room for the answer about one socket, or for an error with what was asked. */
+#define ANSWER_BYTES 1024u
+_Static_assert(SOCK_DIAG_MANY * ANSWER_BYTES <= MESSAGE_BYTES, "there is room for the answers to many questions");
+
+#define UNANSWERED INT_MIN
 
 struct sock_diag {
         struct mnl_socket *socket; /* NULL: to be opened with the next request */
@@ -153,8 +161,8 @@ static void fill_request(struct inet_diag_req_v2 *request, const struct flow_key
                                ipv4);
 }
 
-static struct nlmsghdr *new_request(struct sock_diag *diag, uint16_t flags) {
-        struct nlmsghdr *message = mnl_nlmsg_put_header(diag->buffer);
+static struct nlmsghdr *put_request(struct sock_diag *diag, void *place, uint16_t flags) {
+        struct nlmsghdr *message = mnl_nlmsg_put_header(place);
 
         message->nlmsg_type = SOCK_DIAG_BY_FAMILY;
         message->nlmsg_flags = NLM_F_REQUEST | flags;
@@ -162,13 +170,13 @@ static struct nlmsghdr *new_request(struct sock_diag *diag, uint16_t flags) {
         return message;
 }
 
-static int send_request(struct sock_diag *diag, const struct nlmsghdr *message) {
+static int send_requests(struct sock_diag *diag, const void *messages, size_t length) {
         int r;
 
         r = connect_diag(diag);
         if (r < 0)
                 return r;
-        if (mnl_socket_sendto(diag->socket, message, message->nlmsg_len) < 0) {
+        if (mnl_socket_sendto(diag->socket, messages, length) < 0) {
                 r = -errno;
                 disconnect(diag);
                 return r;
@@ -194,8 +202,8 @@ static int on_socket(const struct nlmsghdr *message, void *userdata) {
         return MNL_CB_OK;
 }
 
-/* Reads what was answered to the last request: one message, or with `dump` all up to its end. */
-static int read_answers(struct sock_diag *diag, bool dump, struct answers *answers) {
+/* Reads what was answered to the last request, up to the end of its list. */
+static int read_list(struct sock_diag *diag, struct answers *answers) {
         for (;;) {
                 ssize_t n = mnl_socket_recvfrom(diag->socket, diag->buffer, sizeof(diag->buffer));
                 int r;
@@ -207,37 +215,84 @@ static int read_answers(struct sock_diag *diag, bool dump, struct answers *answe
                 }
                 r = mnl_cb_run(diag->buffer, (size_t) n, diag->sequence, mnl_socket_get_portid(diag->socket),
                                on_socket, answers);
-                if (r < 0 && errno == ENOENT)
-                        return 0; /* there is no such socket */
                 if (r < 0) {
                         r = -errno;
                         disconnect(diag);
                         return r;
                 }
-                if (r == MNL_CB_STOP || !dump)
+                if (r == MNL_CB_STOP)
                         return 0;
         }
 }
 
-int sock_diag_find(struct sock_diag *diag, const struct flow_key *key, uint32_t ifindex,
-                   struct socket_info *ret_socket) {
-        struct nlmsghdr *message = new_request(diag, 0);
+/* Returns as sock_diag_find(), out of the answer to the request of that sequence number. */
+static int read_answer(struct sock_diag *diag, const void *message, size_t length, uint32_t sequence,
+                       struct socket_info *ret_socket) {
         struct socket_info socket;
         struct answers answers = {.sockets = &socket, .max = 1};
-        int r;
 
-        fill_request(mnl_nlmsg_put_extra_header(message, sizeof(struct inet_diag_req_v2)), key, ifindex);
-        r = send_request(diag, message);
-        if (r < 0)
-                return r;
-        r = read_answers(diag, false, &answers);
-        if (r < 0)
-                return r;
+        if (mnl_cb_run(message, length, sequence, mnl_socket_get_portid(diag->socket), on_socket, &answers) < 0)
+                return errno == ENOENT ? 0 : -errno; /* there is no such socket */
         if (answers.n == 0)
                 return 0;
-
         *ret_socket = socket;
         return 1;
+}
+
+/* The kernel answers in order, and each request with a message of its own. Returns 0, or why some have no answer. */
+static int read_each(struct sock_diag *diag, struct sock_diag_question *questions, size_t n) {
+        const uint32_t first = diag->sequence - (uint32_t) n + 1;
+        struct mmsghdr messages[SOCK_DIAG_MANY] = {};
+        struct iovec parts[SOCK_DIAG_MANY];
+        int n_read, r = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                parts[i] = (struct iovec){.iov_base = diag->buffer + i * ANSWER_BYTES, .iov_len = ANSWER_BYTES};
+                messages[i].msg_hdr = (struct msghdr){.msg_iov = &parts[i], .msg_iovlen = 1};
+        }
+        n_read = recvmmsg(mnl_socket_get_fd(diag->socket), messages, (unsigned) n, 0, NULL);
+        if (n_read < 0)
+                return -errno; /* ENOBUFS, or EAGAIN: they were lost */
+        for (size_t i = 0; i < (size_t) n_read; i++) {
+                questions[i].result = read_answer(diag, parts[i].iov_base, messages[i].msg_len, first + (uint32_t) i,
+                                                  &questions[i].socket);
+                if (questions[i].result < 0)
+                        r = questions[i].result;
+        }
+        return (size_t) n_read == n ? r : -EAGAIN;
+}
+
+void sock_diag_find_many(struct sock_diag *diag, struct sock_diag_question *questions, size_t n) {
+        size_t length = 0;
+        int r;
+
+        for (size_t i = 0; i < n; i++) {
+                struct nlmsghdr *message = put_request(diag, diag->buffer + length, 0);
+
+                fill_request(mnl_nlmsg_put_extra_header(message, sizeof(struct inet_diag_req_v2)), questions[i].key,
+                             questions[i].ifindex);
+                length += NLMSG_ALIGN(message->nlmsg_len);
+                questions[i].result = UNANSWERED;
+        }
+        r = send_requests(diag, diag->buffer, length);
+        if (r >= 0) {
+                r = read_each(diag, questions, n);
+                if (r < 0)
+                        disconnect(diag);
+        }
+        for (size_t i = 0; i < n; i++)
+                if (questions[i].result == UNANSWERED)
+                        questions[i].result = r;
+}
+
+int sock_diag_find(struct sock_diag *diag, const struct flow_key *key, uint32_t ifindex,
+                   struct socket_info *ret_socket) {
+        struct sock_diag_question question = {.key = key, .ifindex = ifindex};
+
+        sock_diag_find_many(diag, &question, 1);
+        if (question.result > 0)
+                *ret_socket = question.socket;
+        return question.result;
 }
 
 static int dump_bound(struct sock_diag *diag, uint8_t family, uint8_t protocol, uint16_t port,
@@ -248,7 +303,7 @@ static int dump_bound(struct sock_diag *diag, uint8_t family, uint8_t protocol, 
                 {.code = INET_DIAG_BC_S_EQ, .yes = 2 * sizeof(*filter), .no = 2 * sizeof(*filter) + 4},
                 {.no = port},
         };
-        struct nlmsghdr *message = new_request(diag, NLM_F_DUMP);
+        struct nlmsghdr *message = put_request(diag, diag->buffer, NLM_F_DUMP);
         struct inet_diag_req_v2 *request = mnl_nlmsg_put_extra_header(message, sizeof(*request));
         int r;
 
@@ -256,8 +311,8 @@ static int dump_bound(struct sock_diag *diag, uint8_t family, uint8_t protocol, 
         request->sdiag_protocol = protocol;
         request->idiag_states = states;
         mnl_attr_put(message, INET_DIAG_REQ_BYTECODE, sizeof(filter), filter);
-        r = send_request(diag, message);
-        return r < 0 ? r : read_answers(diag, true, answers);
+        r = send_requests(diag, message, message->nlmsg_len);
+        return r < 0 ? r : read_list(diag, answers);
 }
 
 int sock_diag_bound(struct sock_diag *diag, uint8_t protocol, uint16_t port, uint32_t states,

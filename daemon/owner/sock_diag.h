@@ -44,6 +44,19 @@ bool sock_diag_supports(uint8_t protocol);
 int sock_diag_find(struct sock_diag *diag, const struct flow_key *key, uint32_t ifindex,
                    struct socket_info *ret_socket);
 
+#define SOCK_DIAG_MANY 16u
+
+/* One question of several, and what comes of it: as sock_diag_find(). */
+struct sock_diag_question {
+        const struct flow_key *key;
+        uint32_t ifindex;
+        int result;
+        struct socket_info socket;
+};
+
+/* The same for n of them, at most SOCK_DIAG_MANY, in two system calls. */
+void sock_diag_find_many(struct sock_diag *diag, struct sock_diag_question *questions, size_t n);
+
 /* All sockets bound to a local port, of both IP versions, whose state is one of states (bits 1 << TCP_*). At
  * most max are stored. Returns how many there are, which may be more, or a negative errno. */
 int sock_diag_bound(struct sock_diag *diag, uint8_t protocol, uint16_t port, uint32_t states,
