@@ -20,7 +20,7 @@
 #include "util/clock.h"
 
 /* The share of one processor that this may take, one part in so many, and how much of it may be saved up. */
-#define PARTS      8
+#define PARTS      4
 #define SAVED_USEC (20 * (int64_t) USEC_PER_MSEC)
 
 /* Of the quota for all threads, so much may be saved up, or owed; and it is earned for so long at a time at the most. */
@@ -53,7 +53,7 @@
 
 /* SYNs, and look-ups, between two looks at the clock. */
 #define BATCH 64
-#define LOOKS 4
+#define LOOKS 16
 
 /* Connections that are remembered: until their first packets are asked about, which is two drains, at ten thousand a
  * second. 250 bytes each. */
@@ -62,6 +62,10 @@
 
 /* Processes of which it is remembered who they were, for rows that are made with the next drains. */
 #define INFOS_MAX 512u
+
+/* Of those of late, it is not asked again within a drain whether they are among these. */
+#define TOLD_MAX  8u
+#define TOLD_USEC (100 * USEC_PER_MSEC)
 
 _Static_assert(BUSY_PORTS_MAX <= SYN_EXCLUDED_MAX, "busy ports are excluded, all of them");
 
@@ -86,6 +90,11 @@ struct early_look {
         bool paused, failed;
         uint64_t dropped; /* SYNs, by the kernel, as far as that has been noticed */
         struct busy_ports busy;
+        struct {
+                struct process_id id;
+                uint64_t usec; /* CLOCK_MONOTONIC */
+        } told[TOLD_MAX]; /* a ring */
+        uint32_t next_told;
 
         pthread_mutex_t lock;
         /* under it: a ring; pid 0: none */
@@ -123,12 +132,22 @@ static void keep_info(struct early_look *look, const struct process_info *info) 
         process_info_done(&before);
 }
 
+static bool was_told(struct early_look *look, const struct process_id *id) {
+        for (size_t i = 0; i < TOLD_MAX; i++)
+                if (process_id_equal(&look->told[i].id, id) && look->now_usec - look->told[i].usec < TOLD_USEC)
+                        return true;
+        look->told[look->next_told].id = *id;
+        look->told[look->next_told].usec = look->now_usec;
+        look->next_told = (look->next_told + 1) % TOLD_MAX;
+        return false;
+}
+
 /* stat is what there is when the rest is gone already. */
 static void on_opener(const struct process_info *stat, void *userdata) {
         struct early_look *look = userdata;
         struct process_info info = {};
 
-        if (have_info(look, &stat->id))
+        if (was_told(look, &stat->id) || have_info(look, &stat->id))
                 return;
         if (process_read(look->proc_root, stat->id.pid, &info) < 0 || !process_id_equal(&info.id, &stat->id)) {
                 process_info_done(&info);

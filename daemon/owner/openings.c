@@ -13,28 +13,52 @@
 #include "util/hash_table.h"
 
 /* When a connection is looked at, after its SYN was read, in µs. The first time finds most clients. A server takes its
- * end with accept(2) a round trip later, and may be done with it a few 100 µs after that: on the same host and in the
- * same network the first millisecond is what counts. */
+ * end with accept(2) a round trip later, or when it comes to it, and may be done with it a few 100 µs after that: on the
+ * same host and in the same network the first millisecond is what counts. */
 static const struct {
         uint64_t usec;
-        bool searches; /* the socket has been seen, and nobody who has it: reading /proc costs more than sock_diag(7) */
+        bool searches; /* nobody was found who has it: reading /proc costs more than sock_diag(7) */
         bool checks;   /* its opener is known: has it been handed on, or has a child inherited it? */
 } steps[] = {
         {.usec = 0},
-        {.usec = 50},
-        {.usec = 100},
+        {.usec = 40},
+        {.usec = 80},
+        {.usec = 120},
         {.usec = 160},
-        {.usec = 250, .searches = true},
-        {.usec = 400},
-        {.usec = 650},
+        {.usec = 210},
+        {.usec = 260, .searches = true},
+        {.usec = 320},
+        {.usec = 380},
+        {.usec = 450},
+        {.usec = 530},
+        {.usec = 620},
+        {.usec = 730},
+        {.usec = 860},
         {.usec = 1000, .searches = true},
+        {.usec = 1250},
+        {.usec = 1500},
+        {.usec = 1750},
         {.usec = 2000, .checks = true},
+        {.usec = 2400},
+        {.usec = 2800},
+        {.usec = 3200},
+        {.usec = 3600},
+        {.usec = 4000},
+        {.usec = 4500},
         {.usec = 5000, .searches = true},
+        {.usec = 6000},
+        {.usec = 7000},
+        {.usec = 8000},
+        {.usec = 10000},
         {.usec = 12000, .checks = true},
+        {.usec = 20000},
         {.usec = 30000, .searches = true},
         {.usec = 65000, .checks = true},
 };
 #define STEPS ELEMENTSOF(steps)
+
+/* So often it is looked for who has a socket, where that is likely to be found; then everywhere, and less often. */
+#define QUICK_SIGHTS 2u
 
 /* Sockets that listen on one port of which the holders are looked for. */
 #define LISTENERS_MAX 16
@@ -59,7 +83,8 @@ struct opening {
         struct flow_key key; /* key */
         uint32_t ifindex;
         enum opening_state state;
-        bool unaccepted; /* it was seen before somebody took it: a server's end */
+        bool unaccepted;  /* it was seen before somebody took it: a server's end */
+        uint8_t n_sights; /* so often it was seen that somebody had it, and looked for who */
         uint64_t syn_usec; /* CLOCK_REALTIME */
         struct owner owner;
         uint64_t before_usec, before_cookie; /* of the SYN before on this tuple: the same one, sent again? */
@@ -127,7 +152,7 @@ static void dequeue(struct openings *openings, struct opening *opening) {
 static bool skips(const struct opening *opening, size_t step) {
         if (opening->state == OPENING_KNOWN)
                 return !steps[step].checks;
-        return opening->owner.inode != 0 && !steps[step].searches;
+        return opening->n_sights >= QUICK_SIGHTS && !steps[step].searches;
 }
 
 /* For the first step from this one on that it needs, if there is one. */
@@ -171,6 +196,7 @@ static void look_again(struct openings *openings, struct opening *opening, uint6
                 return;
         dequeue(openings, opening);
         opening->read_usec = now_usec;
+        opening->n_sights = 0;
         enqueue(openings, opening, 0);
 }
 
@@ -208,6 +234,7 @@ void openings_add(struct openings *openings, const struct flow_key *key, uint32_
                 opening->state = OPENING_WAITING;
                 opening->syn_usec = syn_usec;
                 opening->unaccepted = false;
+                opening->n_sights = 0;
                 opening->owner = (struct owner){};
                 opening->read_usec = now_usec;
                 TAILQ_INSERT_TAIL(&openings->ages, opening, age);
@@ -299,19 +326,28 @@ static bool take(struct openings *openings, struct opening *opening, const struc
         return again;
 }
 
-static int look_up(struct openings *openings, const struct opening *opening, struct socket_info *ret_socket) {
-        int r;
+/* Some that are due, and what the kernel says of them. */
+struct looks {
+        struct opening *openings[SOCK_DIAG_MANY];
+        size_t steps[SOCK_DIAG_MANY]; /* which of its looks this is */
+        struct sock_diag_question questions[SOCK_DIAG_MANY];
+        size_t n;
+};
 
-        r = sock_diag_find(openings->diag, &opening->key, opening->ifindex, ret_socket);
+static void look_up(struct openings *openings, struct looks *looks) {
+        uint64_t n_errors = 0;
+
+        sock_diag_find_many(openings->diag, looks->questions, looks->n);
+        for (size_t i = 0; i < looks->n; i++)
+                n_errors += looks->questions[i].result < 0;
         (void) pthread_mutex_lock(&openings->lock);
-        openings->stats.lookups++;
-        openings->stats.netlink_errors += r < 0;
+        openings->stats.lookups += looks->n;
+        openings->stats.netlink_errors += n_errors;
         (void) pthread_mutex_unlock(&openings->lock);
-        return r;
 }
 
-/* Those that may take connections on this port. */
-static void meet_servers(struct openings *openings, uint16_t port, uint64_t now_usec) {
+/* Those that may take connections on this port. Returns whether they were looked for. */
+static bool meet_servers(struct openings *openings, uint16_t port, uint64_t now_usec) {
         struct socket_info sockets[LISTENERS_MAX];
         uint64_t inodes[LISTENERS_MAX];
         int n;
@@ -320,8 +356,7 @@ static void meet_servers(struct openings *openings, uint16_t port, uint64_t now_
         n = MIN(n, LISTENERS_MAX);
         for (int i = 0; i < n; i++)
                 inodes[i] = sockets[i].inode;
-        if (n > 0)
-                socket_holders_meet(openings->holders, inodes, (size_t) n, now_usec);
+        return n > 0 && socket_holders_meet(openings->holders, inodes, (size_t) n, now_usec);
 }
 
 /* Of several sockets on a port, nothing tells which one sent, or will get the answer. It may be gone by now, and if
@@ -334,30 +369,39 @@ static bool is_alone(struct openings *openings, const struct socket_info *socket
         return n == 0 || (n == 1 && other.cookie == socket->cookie);
 }
 
+static enum owner_status find_holder(struct openings *openings, struct opening *opening, const struct socket_info *socket,
+                                     uint64_t now_usec, struct process_info *ret_info) {
+        enum young_search search = opening->unaccepted ? SEARCH_SERVERS : SEARCH_NEW;
+        enum owner_status status;
+
+        if (opening->n_sights++ >= QUICK_SIGHTS)
+                search = SEARCH_ALL;
+        status = socket_holders_find_young(openings->holders, socket->inode, search, now_usec, ret_info);
+        if (status == OWNER_NO_PROCESS && opening->unaccepted && meet_servers(openings, opening->key.local_port, now_usec))
+                status = socket_holders_find_young(openings->holders, socket->inode, search, now_usec, ret_info);
+        return status;
+}
+
 /* Returns whether it is to be looked at again. */
-static bool look_at(struct openings *openings, struct opening *opening, uint64_t now_usec, opener_handler handler,
-                    void *userdata) {
+static bool look_at(struct openings *openings, struct opening *opening, const struct sock_diag_question *asked,
+                    uint64_t now_usec, opener_handler handler, void *userdata) {
         bool was_known = opening->state == OPENING_KNOWN, again;
-        struct socket_info socket;
+        const struct socket_info *socket = &asked->socket;
         struct process_info info = {};
         enum owner_status status;
-        int r;
 
-        r = look_up(openings, opening, &socket);
-        if (r < 0)
+        if (asked->result < 0)
                 return true;
-        if (r == 0 || !is_open(&socket) || (was_known && socket.cookie != opening->owner.cookie))
+        if (asked->result == 0 || !is_open(socket) || (was_known && socket->cookie != opening->owner.cookie))
                 return false;
-        if (socket.inode == 0) {
+        if (socket->inode == 0) {
                 opening->unaccepted = true;
                 return opening->key.protocol == IPPROTO_TCP;
         }
-        status = socket_holders_find_young(openings->holders, socket.inode, now_usec, &info);
-        if (status == OWNER_FOUND && opening->key.protocol == IPPROTO_UDP && !is_alone(openings, &socket))
+        status = find_holder(openings, opening, socket, now_usec, &info);
+        if (status == OWNER_FOUND && opening->key.protocol == IPPROTO_UDP && !is_alone(openings, socket))
                 status = OWNER_SHARED;
-        if (status == OWNER_NO_PROCESS && opening->unaccepted)
-                meet_servers(openings, opening->key.local_port, now_usec);
-        again = take(openings, opening, &socket, status, &info);
+        again = take(openings, opening, socket, status, &info);
         if (again && !was_known && status == OWNER_FOUND)
                 handler(&info, userdata);
         return again;
@@ -393,19 +437,46 @@ static void sort_late(struct openings *openings, uint64_t now_usec) {
         }
 }
 
-int openings_look(struct openings *openings, uint64_t now_usec, int max, opener_handler handler, void *userdata) {
-        int n = 0;
+/* Takes up to max of those that are due out of their queues. */
+static void take_due(struct openings *openings, uint64_t now_usec, size_t max, struct looks *ret_looks) {
+        size_t n = 0;
 
-        sort_late(openings, now_usec);
         for (size_t step = 0; step < STEPS; step++) /* the newest first: they are the likeliest to be found */
                 for (; n < max && is_due(TAILQ_FIRST(&openings->queues[step]), now_usec); n++) {
                         struct opening *opening = TAILQ_FIRST(&openings->queues[step]);
 
                         dequeue(openings, opening);
-                        if (look_at(openings, opening, now_usec, handler, userdata))
-                                enqueue(openings, opening, step + 1);
+                        ret_looks->openings[n] = opening;
+                        ret_looks->steps[n] = step;
+                        ret_looks->questions[n].key = &opening->key;
+                        ret_looks->questions[n].ifindex = opening->ifindex;
                 }
-        return n;
+        ret_looks->n = n;
+}
+
+static size_t look_at_some(struct openings *openings, uint64_t now_usec, size_t max, opener_handler handler,
+                           void *userdata) {
+        struct looks looks;
+
+        take_due(openings, now_usec, MIN(max, (size_t) SOCK_DIAG_MANY), &looks);
+        if (looks.n == 0)
+                return 0;
+        look_up(openings, &looks);
+        for (size_t i = 0; i < looks.n; i++)
+                if (look_at(openings, looks.openings[i], &looks.questions[i], now_usec, handler, userdata))
+                        enqueue(openings, looks.openings[i], looks.steps[i] + 1);
+        return looks.n;
+}
+
+int openings_look(struct openings *openings, uint64_t now_usec, int max, opener_handler handler, void *userdata) {
+        size_t n = 0, n_more;
+
+        sort_late(openings, now_usec);
+        do {
+                n_more = look_at_some(openings, now_usec, (size_t) max - n, handler, userdata);
+                n += n_more;
+        } while (n_more > 0 && n < (size_t) max);
+        return (int) n;
 }
 
 /* A connection's packets that do not begin with its SYN may be another's, whose SYN was not seen here. */

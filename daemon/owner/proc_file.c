@@ -12,7 +12,12 @@
 #include "util/macros.h"
 #include "util/parse.h"
 
-#define SOCKET_LINK "socket:["
+#define SOCKET_LINK  "socket:["
+#define EPOLL_LINK   "anon_inode:[eventpoll]"
+#define EPOLL_TARGET "tfd:"
+
+/* Room for the targets of an epoll instance, 80 bytes each. */
+#define TARGETS_BYTES ((size_t) 32 << 10)
 
 static void safe_closedir(DIR *directory) {
         if (directory)
@@ -71,6 +76,13 @@ int proc_socket_at(const char *proc_root, uint32_t pid, uint32_t fd, uint64_t *r
         return read_socket_link(AT_FDCWD, path, ret_inode);
 }
 
+int proc_socket_in(int directory, uint32_t fd, uint64_t *ret_inode) {
+        char name[32];
+
+        (void) snprintf(name, sizeof(name), "fd/%u", fd);
+        return read_socket_link(directory, name, ret_inode);
+}
+
 static int open_directory(const char *path, DIR **ret_directory) {
         DIR *directory = opendir(path);
 
@@ -123,6 +135,74 @@ int proc_for_each_socket(const char *proc_root, uint32_t pid, socket_handler han
         return r;
 }
 
+size_t proc_find_epolls(int directory, uint32_t *ret_fds, size_t max) {
+        int fd = openat(directory, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_(safe_closedirp) DIR *descriptors = fd < 0 ? NULL : fdopendir(fd);
+        const char *name;
+        uint32_t number;
+        size_t n = 0;
+
+        if (!descriptors) {
+                safe_close(fd);
+                return 0;
+        }
+        while (n < max && next_number(descriptors, &name, &number) > 0) {
+                char text[sizeof(EPOLL_LINK)];
+                ssize_t length = readlinkat(dirfd(descriptors), name, text, sizeof(text));
+
+                if (length == (ssize_t) strlen(EPOLL_LINK) && memcmp(text, EPOLL_LINK, strlen(EPOLL_LINK)) == 0)
+                        ret_fds[n++] = number;
+        }
+        return n;
+}
+
+int parse_epoll_target(const char *line, uint32_t *ret_fd, uint64_t *ret_inode) {
+        const char *at = line + strlen(EPOLL_TARGET), *inode;
+        uint64_t fd, value;
+        char *end;
+
+        if (strncmp(line, EPOLL_TARGET, strlen(EPOLL_TARGET)) != 0)
+                return -EBADMSG;
+        at += strspn(at, " ");
+        inode = strstr(at, " ino:");
+        if (parse_u64_prefix(at, strlen(at), &fd) < 0 || fd > UINT32_MAX || !inode)
+                return -EBADMSG;
+        inode += strlen(" ino:");
+        errno = 0;
+        value = strtoull(inode, &end, 16);
+        if (errno != 0 || end == inode || *end != ' ')
+                return -EBADMSG;
+        *ret_fd = (uint32_t) fd;
+        *ret_inode = value;
+        return 0;
+}
+
+int proc_for_each_target(int directory, uint32_t epoll, socket_handler handler, void *userdata) {
+        char name[32], text[TARGETS_BYTES], *line = text;
+        ssize_t n;
+
+        (void) snprintf(name, sizeof(name), "fdinfo/%u", epoll);
+        n = proc_read(directory, name, text, sizeof(text));
+        if (n < 0)
+                return (int) n;
+        if (n == sizeof(text))
+                return -E2BIG;
+        text[n] = '\0';
+        for (char *end; (end = strchr(line, '\n')); line = end + 1) {
+                uint64_t inode;
+                uint32_t fd;
+                int r;
+
+                *end = '\0';
+                if (parse_epoll_target(line, &fd, &inode) < 0)
+                        continue; /* what it says of itself */
+                r = handler(fd, inode, userdata);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 int proc_for_each_pid(const char *proc_root, pid_handler handler, void *userdata) {
         _cleanup_(safe_closedirp) DIR *directory = NULL;
         const char *name;
@@ -153,12 +233,10 @@ int parse_loadavg(const char *text, size_t length, uint32_t *ret_pid) {
 }
 
 int proc_last_pid(const char *proc_root, uint32_t *ret_pid) {
-        _cleanup_close_ int directory = open(proc_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        char text[256];
+        char path[PATH_MAX], text[256];
         ssize_t n;
 
-        if (directory < 0)
-                return -errno;
-        n = proc_read(directory, "loadavg", text, sizeof(text));
+        (void) snprintf(path, sizeof(path), "%s/loadavg", proc_root);
+        n = proc_read(AT_FDCWD, path, text, sizeof(text));
         return n < 0 ? (int) n : parse_loadavg(text, (size_t) n, ret_pid);
 }

@@ -22,12 +22,28 @@ int parse_socket_link(const char *text, size_t length, uint64_t *ret_inode);
  * -ESRCH when process or descriptor are gone, or another negative errno. */
 int proc_socket_at(const char *proc_root, uint32_t pid, uint32_t fd, uint64_t *ret_inode);
 
+/* The same of the process whose directory that is. Once it is gone there is nothing there, whoever has its number. */
+int proc_socket_in(int directory, uint32_t fd, uint64_t *ret_inode);
+
 /* Calls handler for each descriptor that is a socket, until it returns a negative errno. n_races, unless
  * NULL, is counted up for descriptors that vanished meanwhile. Returns 0, the handler's errno, -ESRCH when
  * the process is gone, or another negative errno. */
 typedef int (*socket_handler)(uint32_t fd, uint64_t inode, void *userdata);
 int proc_for_each_socket(const char *proc_root, uint32_t pid, socket_handler handler, void *userdata,
                          uint64_t *n_races);
+
+/* Which descriptors of a process are epoll(7) instances: the first `max` of them. Returns how many. */
+size_t proc_find_epolls(int directory, uint32_t *ret_fds, size_t max);
+
+/* "tfd:        5 events: 2001 data: 5  pos:0 ino:1e4b8f sdev:8\n", a line of /proc/PID/fdinfo/FD of an epoll instance,
+ * proc(5), which ends in NUL: what is waited for, by its descriptor as it was entered, and its inode. Returns 0 or
+ * -EBADMSG. */
+int parse_epoll_target(const char *line, uint32_t *ret_fd, uint64_t *ret_inode);
+
+/* Calls handler for each target of an epoll instance: sockets, and whatever else. They need not be descriptors of that
+ * process, or not under that number. Returns 0, the handler's errno, -E2BIG when these are more than a few hundred, -ESRCH,
+ * or another negative errno. */
+int proc_for_each_target(int directory, uint32_t epoll, socket_handler handler, void *userdata);
 
 /* Calls handler for each process, until it returns a negative errno. Returns 0, or that, or why /proc cannot
  * be read. */

@@ -103,19 +103,29 @@ int parse_proc_cgroup(const char *text, size_t length, char **ret_path) {
         return 0;
 }
 
-static int read_stat(int directory, struct process_info *ret_info) {
+int process_read_stat_at(int directory, struct process_info *ret_info, uint32_t *ret_parent) {
         char text[1024]; /* 52 fields of at most 20 digits would be longer, but those we want come first */
         ssize_t n = proc_read(directory, "stat", text, sizeof(text));
+        struct process_info info;
+        int r;
 
         if (n < 0)
                 return (int) n;
-        return parse_proc_stat(text, (size_t) n, ret_info);
+        r = parse_proc_stat(text, (size_t) n, &info);
+        if (r < 0)
+                return r;
+        r = parse_proc_parent(text, (size_t) n, ret_parent);
+        if (r < 0)
+                return r;
+        *ret_info = info;
+        return 0;
 }
 
 int process_read_stat(const char *proc_root, uint32_t pid, struct process_info *ret_info) {
         _cleanup_close_ int directory = proc_open_process(proc_root, pid);
+        uint32_t parent;
 
-        return directory < 0 ? directory : read_stat(directory, ret_info);
+        return directory < 0 ? directory : process_read_stat_at(directory, ret_info, &parent);
 }
 
 #define TGID_LABEL "\nTgid:\t"
@@ -168,35 +178,13 @@ size_t parse_proc_children(const char *text, size_t length, uint32_t *ret_childr
 }
 
 /* Absent without CONFIG_PROC_CHILDREN. */
-static size_t read_children(int directory, uint32_t pid, uint32_t *ret_children, size_t max) {
+size_t process_read_children_at(int directory, uint32_t pid, uint32_t *ret_children, size_t max) {
         char name[64], text[1024];
         ssize_t n;
 
         (void) snprintf(name, sizeof(name), "task/%u/children", pid);
         n = proc_read(directory, name, text, sizeof(text));
         return n > 0 ? parse_proc_children(text, (size_t) n, ret_children, max) : 0;
-}
-
-int process_read_relatives(const char *proc_root, uint32_t pid, uint32_t *ret_parent, uint32_t *ret_children,
-                           size_t max, size_t *ret_n) {
-        _cleanup_close_ int directory = proc_open_process(proc_root, pid);
-        uint32_t parent;
-        char text[1024];
-        ssize_t n;
-        int r;
-
-        if (directory < 0)
-                return directory;
-        n = proc_read(directory, "stat", text, sizeof(text));
-        if (n < 0)
-                return (int) n;
-        r = parse_proc_parent(text, (size_t) n, &parent);
-        if (r < 0)
-                return r;
-
-        *ret_n = read_children(directory, pid, ret_children, max);
-        *ret_parent = parent;
-        return 0;
 }
 
 static void read_exe(int directory, struct process_info *info) {
@@ -276,11 +264,12 @@ uint64_t process_start_time_usec(const struct process_id *id) {
 int process_read(const char *proc_root, uint32_t pid, struct process_info *ret_info) {
         _cleanup_close_ int directory = proc_open_process(proc_root, pid);
         struct process_info info;
+        uint32_t parent;
         int r;
 
         if (directory < 0)
                 return directory;
-        r = read_stat(directory, &info);
+        r = process_read_stat_at(directory, &info, &parent);
         if (r < 0)
                 return r;
         read_exe(directory, &info);

@@ -44,10 +44,11 @@ int process_read_stat(const char *proc_root, uint32_t pid, struct process_info *
  * -ESRCH when there is neither, or another negative errno. */
 int process_is_leader(const char *proc_root, uint32_t pid);
 
-/* The parent of a process (0: none) and up to max of its children, as far as the kernel lists them. Returns
- * 0 or as process_read_stat(). */
-int process_read_relatives(const char *proc_root, uint32_t pid, uint32_t *ret_parent, uint32_t *ret_children,
-                           size_t max, size_t *ret_n);
+/* As process_read_stat(), of the process whose directory that is, and its parent (0: none). */
+int process_read_stat_at(int directory, struct process_info *ret_info, uint32_t *ret_parent);
+
+/* Up to max of its children, as far as the kernel lists them. Returns how many. */
+size_t process_read_children_at(int directory, uint32_t pid, uint32_t *ret_children, size_t max);
 
 /* The socket inodes a process holds, each once, ascending. *ret_inodes is the caller's to free and NULL when
  * there are none. Returns 0, -ESRCH when the process is gone, -EACCES or -EPERM when we may not look,

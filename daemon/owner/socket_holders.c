@@ -31,33 +31,23 @@ int socket_holders_new(const struct owner_config *config, struct socket_holders 
 void socket_holders_free(struct socket_holders *holders) {
         if (!holders)
                 return;
+        holders_free_recent(holders);
         hash_table_free(holders->by_inode);
         hash_table_free(holders->pids);
         free(holders);
 }
 
 bool holders_hold(struct socket_holders *holders, uint32_t pid, uint32_t fd, uint64_t inode) {
+        const struct recent_holder *recent = holders_find_recent(holders, pid);
         uint64_t there;
 
-        return proc_socket_at(holders->config.proc_root, pid, fd, &there) >= 0 && there == inode;
-}
-
-void holders_forget_whole(struct socket_holders *holders) {
-        for (size_t i = 0; i < RECENT_MAX; i++)
-                holders->recent[i].whole = false;
-}
-
-struct recent_holder *holders_remember_recent(struct socket_holders *holders, uint32_t pid, uint32_t fd) {
-        struct recent_holder *recent = holders->recent, first;
-        size_t i = 0;
-
-        while (i < RECENT_MAX - 1 && recent[i].pid != pid && recent[i].pid != 0)
-                i++;
-        first = recent[i].pid == pid ? recent[i] : (struct recent_holder){.pid = pid};
-        memmove(recent + 1, recent, i * sizeof(*recent));
-        first.fd = fd;
-        recent[0] = first;
-        return recent;
+        if (recent && recent->is_held && proc_socket_in(recent->directory, fd, &there) >= 0)
+                return there == inode;
+        if (proc_socket_at(holders->config.proc_root, pid, fd, &there) < 0 || there != inode)
+                return false;
+        if (recent && recent->is_held) /* it is another's number now */
+                holders_forget_recent(holders, pid);
+        return true;
 }
 
 /* A second holder was seen beside the one that is known. */
@@ -272,14 +262,12 @@ static void keep_up(struct socket_holders *holders, uint64_t now_usec) {
 /* A socket found in a likely process may be held by others too, as far as they are its relatives:
  * descriptors are inherited under the same number. The parent's are all read, since those that a child gets
  * as its standard input had another number there. */
-void holders_check_relatives(struct socket_holders *holders, struct holder *holder, uint64_t now_usec) {
-        uint32_t parent, children[64];
-        size_t n;
+void holders_check_relatives(struct socket_holders *holders, struct holder *holder, int directory, uint32_t parent,
+                             uint64_t now_usec) {
+        uint32_t children[64];
+        size_t n = process_read_children_at(directory, holder->pid, children, ELEMENTSOF(children));
 
         holder->proven = true;
-        if (process_read_relatives(holders->config.proc_root, holder->pid, &parent, children,
-                                   ELEMENTSOF(children), &n) < 0)
-                return;
         if (holder->own) { /* but where they have one table of descriptors: clone(2), CLONE_FILES */
                 if (parent > PID_INIT && holders_hold(holders, parent, holder->fd, holder->inode))
                         holder->shared = true;
@@ -295,14 +283,22 @@ void holders_check_relatives(struct socket_holders *holders, struct holder *hold
 
 enum owner_status holders_answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
                                 struct process_info *ret_info) {
-        if (!holder->proven)
-                holders_check_relatives(holders, holder, now_usec);
+        _cleanup_close_ int directory = -1;
+        struct process_info info;
+        uint32_t parent;
+
         if (holder->shared)
                 return OWNER_SHARED;
-        if (process_read_stat(holders->config.proc_root, holder->pid, ret_info) < 0) {
+        directory = proc_open_process(holders->config.proc_root, holder->pid);
+        if (directory < 0 || process_read_stat_at(directory, &info, &parent) < 0) {
                 holders->stats.proc_races++;
                 return OWNER_NO_PROCESS;
         }
+        if (!holder->proven)
+                holders_check_relatives(holders, holder, directory, parent, now_usec);
+        if (holder->shared)
+                return OWNER_SHARED;
+        *ret_info = info;
         (void) holders_remember_recent(holders, holder->pid, holder->fd);
         return OWNER_FOUND;
 }

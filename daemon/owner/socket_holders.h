@@ -26,15 +26,21 @@ enum owner_status socket_holders_find(struct socket_holders *holders, uint64_t i
                                       struct process_id *ret_process);
 
 /* The same for a socket that has only just been made, at a fraction of the cost: only the youngest processes, those of
- * late and a few others in turn are looked at. OWNER_NO_PROCESS: none of these has it, perhaps not yet. *ret_info: what
- * /proc/PID/stat says of it; no strings are in it. */
-enum owner_status socket_holders_find_young(struct socket_holders *holders, uint64_t inode, uint64_t now_usec,
-                                            struct process_info *ret_info);
+ * late and a few others in turn are looked at. OWNER_NO_PROCESS: none of these has it, perhaps not yet, or it is over already.
+ * *ret_info: what /proc/PID/stat says of it; no strings are in it. */
+enum young_search {
+        SEARCH_ALL,
+        SEARCH_NEW,     /* not those who had no reason to have it: where nothing has started since those of late told all that
+                         * they wait for */
+        SEARCH_SERVERS, /* only those of late: it was accepted just now */
+};
+enum owner_status socket_holders_find_young(struct socket_holders *holders, uint64_t inode, enum young_search search,
+                                            uint64_t now_usec, struct process_info *ret_info);
 
 /* Walks over all of /proc for those that hold one of these sockets, which from then on are among those of late: whoever
  * holds a listening socket takes its connections. Does nothing where that was done so recently that it would take more
- * than its share of time. */
-void socket_holders_meet(struct socket_holders *holders, const uint64_t *inodes, size_t n, uint64_t now_usec);
+ * than its share of time. Returns whether it was done. */
+bool socket_holders_meet(struct socket_holders *holders, const uint64_t *inodes, size_t n, uint64_t now_usec);
 
 /* Does this process hold it still, as far as its descriptor and the last walk tell, and nobody else? */
 bool socket_holders_confirm(struct socket_holders *holders, uint64_t inode, const struct process_id *process,

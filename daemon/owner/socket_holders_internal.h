@@ -6,7 +6,7 @@
 #include "util/clock.h"
 #include "util/hash_table.h"
 
-/* What socket_holders.c and young_holders.c share. */
+/* What socket_holders.c, young_holders.c and recent_holders.c share. */
 
 /* Processes that held what was asked for of late. More of them are not more likely. */
 #define RECENT_MAX 16u
@@ -28,11 +28,26 @@ struct holder {
         bool own;      /* all sockets of its holder had been read before, without it: it was not inherited */
 };
 
+/* Of one process, so many are read. */
+#define EPOLLS_MAX 4u
+
 /* A process that was seen to have a socket of late. */
 struct recent_holder {
-        uint32_t pid, fd;     /* where it held a socket last */
-        uint64_t start_ticks; /* 0: not known */
-        bool whole;           /* all that it holds have been read, and are remembered as long as they are there */
+        uint32_t pid, fd; /* where it held a socket last */
+        bool whole;       /* all that it holds have been read, and are remembered as long as they are there */
+
+        /* young_holders.c */
+        bool is_held;             /* it is known by its directory below /proc, and not only by its number, which may be given
+                                   * again */
+        int directory;            /* where it is: O_PATH */
+        struct process_info stat; /* what it said of itself then; no strings are in it */
+        uint64_t asked, settled;  /* socket_holders.forks, when its relatives were looked at, and when all that it holds was
+                                   * read besides: what it has come by since is nobody else's, until something forks */
+        uint32_t n_asked;         /* so often since then, for so many sockets */
+        uint32_t n_found;         /* of its sockets, up to WORTH_WHILE */
+        uint32_t epolls[EPOLLS_MAX]; /* its instances of epoll(7), which tell of many sockets at once */
+        size_t n_epolls;
+        uint64_t targets_usec; /* CLOCK_MONOTONIC, when these were read */
 };
 
 struct known_pid {
@@ -63,6 +78,10 @@ struct socket_holders {
         uint32_t n_sockets, n_unseen;      /* of the process that is being read; and how many of these were not known */
         bool was_whole, lacks_room;        /* that process, before; for all that it has */
         uint32_t whole;                    /* the one that was read to its end last, in the search under way; 0: none */
+        uint64_t forks;                    /* moves on whenever something may have forked, threads too; never 0 then */
+        uint32_t forked;                   /* the process or thread that was created last; 0: not known */
+        uint64_t forks_usec;               /* CLOCK_MONOTONIC, when that was looked at */
+        uint32_t asked_forked;             /* as it was with the search before */
 
         struct owner_stats stats;
 };
@@ -76,11 +95,30 @@ struct holder *holders_add(struct socket_holders *holders, uint64_t inode);
 /* The entry, where its holder still has it; NULL. */
 struct holder *holders_find_valid(struct socket_holders *holders, uint64_t inode);
 
+/* Of those of late: the entry, or NULL. */
+struct recent_holder *holders_find_recent(struct socket_holders *holders, uint32_t pid);
+
+/* Makes it the first of them, and returns it. */
+struct recent_holder *holders_remember_recent(struct socket_holders *holders, uint32_t pid, uint32_t fd);
+
+void holders_forget_recent(struct socket_holders *holders, uint32_t pid);
+void holders_free_recent(struct socket_holders *holders);
+
 /* Sockets have been forgotten that are still there. */
 void holders_forget_whole(struct socket_holders *holders);
 
-/* Makes it the first of those of late, and returns it. */
-struct recent_holder *holders_remember_recent(struct socket_holders *holders, uint32_t pid, uint32_t fd);
+/* Keeps hold of it by its directory, which it takes. */
+void holders_hold_on(struct recent_holder *recent, int directory);
+
+/* Has anything forked? */
+void holders_note_forks(struct socket_holders *holders, uint64_t now_usec);
+
+/* Has nothing forked since its relatives and all that it holds were looked at? */
+bool holders_is_settled(const struct socket_holders *holders, const struct recent_holder *recent);
+
+/* Enters what the instances of epoll(7) of one of those of late wait for, once for each value of now_usec. It need not be
+ * there: who finds one of them sees whether it is. */
+void holders_read_targets(struct socket_holders *holders, uint32_t pid, uint64_t now_usec);
 
 /* Calls handler for the sockets of a process; holders_on_socket() is one that enters them all. Returns as
  * proc_for_each_socket(). */
@@ -95,8 +133,9 @@ int holders_list(struct socket_holders *holders, pid_handler handler, uint64_t n
 bool holders_note_pid(struct socket_holders *holders, uint32_t pid);
 
 /* Has its parent, or a child, the socket too? It is shared then. Where it is its own, it has not come from the parent, which
- * is looked at under the same number only. */
-void holders_check_relatives(struct socket_holders *holders, struct holder *holder, uint64_t now_usec);
+ * is looked at under the same number only. directory is the holder's. */
+void holders_check_relatives(struct socket_holders *holders, struct holder *holder, int directory, uint32_t parent,
+                             uint64_t now_usec);
 
 /* What an entry that is valid comes to: is it its holder's alone, and who is that? */
 enum owner_status holders_answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,

@@ -10,6 +10,9 @@
 #define YOUNG_NUMBERS   96u
 #define YOUNG_PROCESSES 16u
 
+/* Of those that started between two questions, so many come before all others. */
+#define STARTED_MAX 4u
+
 /* Where those do not have it, so many of all the others are, in turn: an old process that has not made a connection for
  * long makes its next ones soon, and is then one of those of late. */
 #define TURN_PROCESSES 8u
@@ -21,25 +24,15 @@
  * that are gone cost little. */
 #define LATEST 3u
 
+/* After so many sockets of one process, it is found out what it waits for; and after so many between two forks, what else
+ * it has. */
+#define WORTH_WHILE 4u
+
+/* Holds a socket that was seen, and is not where it was. */
+#define NOBODY 0u
+
 /* For those that hold a listening socket, /proc is walked over at most so often. */
 #define MEET_USEC (1 * USEC_PER_SEC)
-
-static void forget_recent(struct socket_holders *holders, uint32_t pid) {
-        size_t n = 0;
-
-        for (size_t i = 0; i < RECENT_MAX; i++)
-                if (holders->recent[i].pid != pid)
-                        holders->recent[n++] = holders->recent[i];
-        for (; n < RECENT_MAX; n++)
-                holders->recent[n] = (struct recent_holder){};
-}
-
-static struct recent_holder *find_recent(struct socket_holders *holders, uint32_t pid) {
-        for (size_t i = 0; i < RECENT_MAX; i++)
-                if (holders->recent[i].pid == pid)
-                        return &holders->recent[i];
-        return NULL;
-}
 
 static int on_listed_pid(uint32_t pid, void *userdata) {
         (void) holders_note_pid(userdata, pid);
@@ -53,9 +46,23 @@ static int on_young_socket(uint32_t fd, uint64_t inode, void *userdata) {
         return ++holders->n_sockets < YOUNG_SOCKETS_MAX ? 0 : -E2BIG;
 }
 
+/* The entry, where its holder still has it; NULL. Where it has not, others may have been seen with it, or it has it under
+ * another number. That it was there is remembered: whoever is found with it has not come by it since all of its were read. */
+static struct holder *find_known(struct socket_holders *holders, uint64_t inode) {
+        struct holder *holder = hash_table_find(holders->by_inode, &inode);
+
+        if (!holder || holder->pid == NOBODY)
+                return NULL;
+        if (holders_hold(holders, holder->pid, holder->fd, inode))
+                return holder;
+        holder->pid = NOBODY;
+        holder->own = false;
+        return NULL;
+}
+
 /* Does this process have it? The entry; NULL. */
 static struct holder *find_in(struct socket_holders *holders, uint32_t pid, uint64_t inode) {
-        struct recent_holder *recent = find_recent(holders, pid);
+        struct recent_holder *recent = holders_find_recent(holders, pid);
         int r;
 
         holders->stats.candidate_scans++;
@@ -63,36 +70,52 @@ static struct holder *find_in(struct socket_holders *holders, uint32_t pid, uint
         holders->lacks_room = false;
         r = holders_read(holders, pid, on_young_socket);
         if (r == -ESRCH)
-                forget_recent(holders, pid);
+                holders_forget_recent(holders, pid);
         holders->whole = r == 0 && !holders->lacks_room ? pid : 0;
-        return holders_find_valid(holders, inode);
+        return find_known(holders, inode);
 }
 
-/* The entry of one that has been seen before, where its holder still has it. Where it has not, others may have been seen
- * with it, or it has it under another number: those have not come by it since all of theirs were read. */
-static struct holder *find_known(struct socket_holders *holders, uint64_t inode) {
-        bool was_known = hash_table_find(holders->by_inode, &inode);
-        struct holder *holder = holders_find_valid(holders, inode);
+/* Who serves many connections waits for them with epoll(7), which tells of all of them at once. */
+static struct holder *find_among_targets(struct socket_holders *holders, uint64_t inode, uint64_t now_usec) {
+        uint32_t pids[RECENT_MAX] = {}; /* reading may reorder them */
 
-        if (was_known && !holder)
-                holders_forget_whole(holders);
+        for (size_t i = 0; i < RECENT_MAX; i++)
+                pids[i] = holders->recent[i].pid;
+        for (size_t i = 0; i < RECENT_MAX && pids[i] != 0; i++)
+                holders_read_targets(holders, pids[i], now_usec);
+        return find_known(holders, inode);
+}
+
+/* Has one of those of late said all that it waits for, and has nothing started that could be younger? */
+static bool latest_tell(const struct socket_holders *holders) {
+        for (size_t i = 0; i < LATEST && holders->recent[i].pid != 0; i++)
+                if (holders->recent[i].n_epolls > 0 && holders_is_settled(holders, &holders->recent[i]))
+                        return true;
+        return false;
+}
+
+static struct holder *enter(struct socket_holders *holders, uint64_t inode, uint32_t pid, uint32_t fd) {
+        const struct recent_holder *recent = holders_find_recent(holders, pid);
+        struct holder *holder = hash_table_find(holders->by_inode, &inode);
+
+        if (!holder) {
+                holder = holders_add(holders, inode);
+                if (!holder)
+                        return NULL;
+                holder->own = recent && recent->whole;
+        }
+        holder->pid = pid;
+        holder->fd = fd;
         return holder;
 }
 
 /* The lowest number that is free is given to a new socket: often that of the one before. */
 static struct holder *find_at_recent(struct socket_holders *holders, uint64_t inode) {
         for (size_t i = 0; i < LATEST && holders->recent[i].pid != 0; i++) {
-                struct holder *holder;
+                const struct recent_holder recent = holders->recent[i];
 
-                if (!holders_hold(holders, holders->recent[i].pid, holders->recent[i].fd, inode))
-                        continue;
-                holder = holders_add(holders, inode);
-                if (!holder)
-                        return NULL;
-                holder->pid = holders->recent[i].pid;
-                holder->fd = holders->recent[i].fd;
-                holder->own = holders->recent[i].whole;
-                return holder;
+                if (holders_hold(holders, recent.pid, recent.fd, inode))
+                        return enter(holders, inode, recent.pid, recent.fd);
         }
         return NULL;
 }
@@ -107,20 +130,28 @@ static struct holder *find_in_recent(struct socket_holders *holders, uint64_t in
         return holder;
 }
 
-/* The process that makes a connection is often the one that started last: its number tells, without a listing. */
-static struct holder *find_in_youngest(struct socket_holders *holders, uint64_t inode) {
+/* The process that makes a connection is often the one that started last: its number tells, without a listing. Of so many
+ * numbers, the last ones that were given. */
+static struct holder *find_in_youngest(struct socket_holders *holders, uint64_t inode, uint32_t numbers) {
+        const uint32_t last = holders->forked;
         struct holder *holder = NULL;
-        uint32_t last, n_read = 0;
+        uint32_t n_read = 0;
 
-        if (proc_last_pid(holders->config.proc_root, &last) < 0)
-                return NULL;
-        for (uint32_t i = 0; i < YOUNG_NUMBERS && i < last && n_read < YOUNG_PROCESSES && !holder; i++) {
+        for (uint32_t i = 0; i < numbers && i < last && n_read < YOUNG_PROCESSES && !holder; i++) {
                 if (process_is_leader(holders->config.proc_root, last - i) <= 0)
                         continue;
                 n_read++;
                 holder = find_in(holders, last - i, inode);
         }
         return holder;
+}
+
+/* What has started since the last question is the likeliest of all. */
+static struct holder *find_in_started(struct socket_holders *holders, uint64_t inode) {
+        uint32_t started = holders->forked > holders->asked_forked ? holders->forked - holders->asked_forked : 0;
+
+        holders->asked_forked = holders->forked;
+        return find_in_youngest(holders, inode, MIN(started, STARTED_MAX));
 }
 
 /* A listing for the turns to go by: what started since is among the youngest. */
@@ -151,6 +182,25 @@ static struct holder *find_in_turn(struct socket_holders *holders, uint64_t inod
         return holder;
 }
 
+/* One that was accepted just now: whoever listens is among those of late, see socket_holders_meet(). */
+static struct holder *find_accepted(struct socket_holders *holders, uint64_t inode) {
+        return find_in_recent(holders, inode, 0, RECENT_MAX);
+}
+
+static struct holder *find_opened(struct socket_holders *holders, uint64_t inode, uint64_t now_usec) {
+        struct holder *holder = find_in_started(holders, inode);
+
+        if (!holder)
+                holder = find_in_recent(holders, inode, 0, LATEST);
+        if (!holder)
+                holder = find_in_youngest(holders, inode, YOUNG_NUMBERS);
+        if (!holder)
+                holder = find_in_recent(holders, inode, LATEST, RECENT_MAX);
+        if (!holder)
+                holder = find_in_turn(holders, inode, now_usec);
+        return holder;
+}
+
 struct meeting {
         struct socket_holders *holders;
         const uint64_t *inodes;
@@ -177,18 +227,19 @@ static int on_met_pid(uint32_t pid, void *userdata) {
         return 0;
 }
 
-void socket_holders_meet(struct socket_holders *holders, const uint64_t *inodes, size_t n, uint64_t now_usec) {
+bool socket_holders_meet(struct socket_holders *holders, const uint64_t *inodes, size_t n, uint64_t now_usec) {
         struct meeting meeting = {.holders = holders, .inodes = inodes, .n = n};
         uint64_t begin;
 
         if (holders->met_usec != 0 &&
             now_usec - holders->met_usec < MAX(MEET_USEC, holders->meet_cost_usec * MAINTENANCE_SHARE))
-                return;
+                return false;
         holders->met_usec = now_usec;
         holders->stats.full_scans++;
         begin = clock_usec(CLOCK_THREAD_CPUTIME_ID);
         (void) proc_for_each_pid(holders->config.proc_root, on_met_pid, &meeting);
         holders->meet_cost_usec = clock_usec(CLOCK_THREAD_CPUTIME_ID) - begin;
+        return true;
 }
 
 /* No walk tells here which of them are gone: what is full of those begins anew. */
@@ -213,29 +264,108 @@ static void forget_own(struct socket_holders *holders, uint32_t pid) {
                         holder->own = false;
 }
 
-/* As holders_answer(), of one that has just been found. */
-static enum owner_status answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
-                                struct process_info *ret_info) {
-        struct recent_holder *recent = find_recent(holders, holder->pid);
+/* Once several have been asked for, it is worth while: all that it holds is read, and what it comes by from then on is
+ * nobody else's, for who would have it too is its relative, or has been started since. */
+static void settle(struct socket_holders *holders, struct recent_holder *recent, uint64_t now_usec) {
+        const uint64_t forks = holders->forks;
+        const uint32_t pid = recent->pid;
 
-        if (process_read_stat(holders->config.proc_root, holder->pid, ret_info) < 0) {
+        if (holders_is_settled(holders, recent))
+                return;
+        if (recent->n_found < WORTH_WHILE && ++recent->n_found == WORTH_WHILE)
+                recent->n_epolls = proc_find_epolls(recent->directory, recent->epolls, EPOLLS_MAX);
+        if (recent->asked != forks)
+                recent->n_asked = 0;
+        recent->asked = forks;
+        if (++recent->n_asked < WORTH_WHILE)
+                return;
+        holders_note_forks(holders, now_usec);
+        if (holders->forks != forks)
+                return;
+        (void) find_in(holders, pid, holders->wanted);
+        recent = holders_find_recent(holders, pid);
+        if (!recent || holders->whole != pid)
+                return;
+        recent->whole = true;
+        recent->settled = forks;
+        recent->n_epolls = proc_find_epolls(recent->directory, recent->epolls, EPOLLS_MAX);
+}
+
+/* Reads who it is from what is there under its number. Returns its directory, or a negative errno. */
+static int open_holder(struct socket_holders *holders, const struct holder *holder, struct process_info *ret_info,
+                       uint32_t *ret_parent) {
+        _cleanup_close_ int directory = proc_open_process(holders->config.proc_root, holder->pid);
+        uint64_t there;
+        int r;
+
+        if (directory < 0)
+                return directory;
+        r = process_read_stat_at(directory, ret_info, ret_parent);
+        if (r < 0)
+                return r;
+        r = proc_socket_in(directory, holder->fd, &there); /* of this one, and not of who had the number before */
+        if (r < 0 || there != holder->inode)
+                return -ESRCH;
+        return TAKE_FD(directory);
+}
+
+static bool is_held_by(const struct recent_holder *recent, int directory) {
+        return recent && recent->is_held && recent->directory == directory;
+}
+
+/* As holders_answer(), of one that has just been found. */
+static enum owner_status answer_anew(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
+                                     struct process_info *ret_info) {
+        struct recent_holder *recent = holders_find_recent(holders, holder->pid);
+        _cleanup_close_ int opened = -1;
+        struct process_info info;
+        uint32_t parent;
+        int directory;
+        bool is_same;
+
+        if (recent && recent->is_held && process_read_stat_at(recent->directory, &info, &parent) >= 0)
+                directory = recent->directory;
+        else
+                directory = opened = open_holder(holders, holder, &info, &parent);
+        if (directory < 0) {
                 holders->stats.proc_races++;
                 return OWNER_NO_PROCESS;
         }
-        if (!recent || recent->start_ticks != ret_info->id.start_ticks)
+        is_same = recent && recent->is_held && process_id_equal(&recent->stat.id, &info.id);
+        if (!is_same)
                 forget_own(holders, holder->pid);
-        holders_check_relatives(holders, holder, now_usec);
+        holders_check_relatives(holders, holder, directory, parent, now_usec); /* may forget some of those of late */
         if (holder->shared)
                 return OWNER_SHARED;
+        if (opened < 0 && !is_held_by(holders_find_recent(holders, holder->pid), directory)) {
+                holders->stats.proc_races++;
+                return OWNER_NO_PROCESS;
+        }
         recent = holders_remember_recent(holders, holder->pid, holder->fd);
-        recent->whole = holders->whole == holder->pid ||
-                        (recent->whole && recent->start_ticks == ret_info->id.start_ticks);
-        recent->start_ticks = ret_info->id.start_ticks;
+        if (opened >= 0)
+                holders_hold_on(recent, TAKE_FD(opened));
+        recent->whole = holders->whole == holder->pid || (recent->whole && is_same);
+        recent->stat = *ret_info = info;
+        settle(holders, recent, now_usec);
         return OWNER_FOUND;
 }
 
-enum owner_status socket_holders_find_young(struct socket_holders *holders, uint64_t inode, uint64_t now_usec,
-                                            struct process_info *ret_info) {
+static enum owner_status answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
+                                struct process_info *ret_info) {
+        struct recent_holder *recent;
+
+        if (holders->forks_usec != now_usec)
+                holders_note_forks(holders, now_usec);
+        recent = holders_find_recent(holders, holder->pid);
+        if (!recent || !holder->own || holder->shared || !holders_is_settled(holders, recent))
+                return answer_anew(holders, holder, now_usec, ret_info);
+        recent = holders_remember_recent(holders, holder->pid, holder->fd);
+        *ret_info = recent->stat;
+        return OWNER_FOUND;
+}
+
+enum owner_status socket_holders_find_young(struct socket_holders *holders, uint64_t inode, enum young_search search,
+                                            uint64_t now_usec, struct process_info *ret_info) {
         struct holder *holder;
 
         holders->wanted = inode;
@@ -243,15 +373,17 @@ enum owner_status socket_holders_find_young(struct socket_holders *holders, uint
         make_room(holders);
         holder = find_known(holders, inode);
         if (!holder)
+                holder = find_among_targets(holders, inode, now_usec);
+        if (!holder)
                 holder = find_at_recent(holders, inode);
-        if (!holder)
-                holder = find_in_recent(holders, inode, 0, LATEST);
-        if (!holder)
-                holder = find_in_youngest(holders, inode);
-        if (!holder)
-                holder = find_in_recent(holders, inode, LATEST, RECENT_MAX);
-        if (!holder)
-                holder = find_in_turn(holders, inode, now_usec);
+        if (holders->forks_usec != now_usec)
+                holders_note_forks(holders, now_usec);
+        if (!holder && search != SEARCH_ALL && latest_tell(holders))
+                return OWNER_NO_PROCESS;
+        if (!holder && search == SEARCH_SERVERS)
+                holder = find_accepted(holders, inode);
+        else if (!holder)
+                holder = find_opened(holders, inode, now_usec);
         if (!holder)
                 return OWNER_NO_PROCESS;
         return answer(holders, holder, now_usec, ret_info);

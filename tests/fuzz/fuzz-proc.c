@@ -42,10 +42,12 @@ static void read_children(const char *text, size_t length) {
 }
 
 static void read_numbers(const char *text, size_t length) {
+        _cleanup_free_ char *line = strndup(text, length);
         uint64_t value;
         uint32_t pid;
         uid_t uid;
 
+        (void) parse_epoll_target(line, &pid, &value);
         if (parse_loadavg(text, length, &pid) == 0)
                 expect(pid > 0);
         (void) parse_proc_uid(text, length, &uid);

@@ -30,7 +30,7 @@ int loopback_socket(int type, uint16_t port) {
 int loopback_listener(void) {
         int fd = loopback_socket(SOCK_STREAM, 0);
 
-        assert_int_equal(listen(fd, 16), 0);
+        assert_int_equal(listen(fd, 64), 0);
         return fd;
 }
 

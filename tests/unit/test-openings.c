@@ -307,6 +307,31 @@ static void test_late(void **state) {
         close(listener);
 }
 
+/* Many at once, and some that are over: each has its own answer. */
+static void test_many(void **state) {
+        struct world *world = *state;
+        int listener = loopback_listener();
+        struct loopback_end ends[40];
+
+        openings_free(world->openings);
+        world->openings = new_openings(100);
+        for (uint16_t i = 0; i < ELEMENTSOF(ends); i++) {
+                const struct flow_key none = loopback_key((uint16_t) (1 + 2 * i), 2);
+
+                ends[i] = loopback_connect(0, listener);
+                add(world, &ends[i].key, T0_USEC);
+                if (i % 3 == 0)
+                        add(world, &none, T0_USEC);
+        }
+        assert_int_equal(look(world, 0), 54);
+        read_all(world);
+        for (size_t i = 0; i < ELEMENTSOF(ends); i++) {
+                assert_true(is_ours(world, &ends[i].key, T0_USEC, T0_USEC));
+                close(ends[i].fd);
+        }
+        close(listener);
+}
+
 static pid_t start_child(void) {
         pid_t child = fork();
 
@@ -382,7 +407,7 @@ int main(void) {
                 TEST(test_client),           TEST(test_server),          TEST(test_none),
                 TEST(test_superseded),       TEST(test_superseded_late), TEST(test_certain),
                 TEST(test_inherited),        TEST(test_bounded),         TEST(test_datagrams),
-                TEST(test_datagrams_of_two), TEST(test_late),
+                TEST(test_datagrams_of_two), TEST(test_late), TEST(test_many),
         };
 
         return cmocka_run_group_tests_name("openings", tests, NULL, NULL);

@@ -102,6 +102,24 @@ static void test_socket_link(void **state) {
                 assert_int_equal(parse_socket_link(bad[i], strlen(bad[i]), &inode), -EBADMSG);
 }
 
+static void test_epoll_target(void **state) {
+        static const char *const bad[] = {
+                "", "pos:\t0", "tfd:", "tfd: x events: 1 ino:1 sdev:8", "tfd: 5 events: 1 data: 5 pos:0", "tfd: 5 ino:",
+                "tfd: 5 ino: sdev:8", "tfd: 5 ino:1", "tfd: 4294967296 ino:1 sdev:8", "tfd: 5 ino:11112222333344445 sdev:8",
+        };
+        uint64_t inode = 1;
+        uint32_t fd = 1;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_int_equal(parse_epoll_target(bad[i], &fd, &inode), -EBADMSG);
+        assert_true(fd == 1 && inode == 1);
+        assert_int_equal(parse_epoll_target("tfd:        5 events:     2001 data:                5  pos:0 ino:1e4b8f sdev:8",
+                                            &fd, &inode),
+                         0);
+        assert_true(fd == 5 && inode == 0x1e4b8f);
+}
+
 /* Numbers that the end of the text, or of what was read of it, cuts off are none. */
 static void test_numbers(void **state) {
         uint32_t children[2], number;
@@ -216,6 +234,7 @@ int main(void) {
                 cmocka_unit_test(test_stat_prefixes),
                 cmocka_unit_test(test_cgroup),
                 cmocka_unit_test(test_socket_link),
+                cmocka_unit_test(test_epoll_target),
                 cmocka_unit_test(test_numbers),
                 cmocka_unit_test(test_read_process),
                 cmocka_unit_test(test_read_what_vanishes),

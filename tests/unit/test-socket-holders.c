@@ -264,7 +264,7 @@ static enum owner_status find_young(struct world *world, uint64_t inode, uint32_
         enum owner_status status;
 
         world->now_usec += 100;
-        status = socket_holders_find_young(world->holders, inode, world->now_usec, &info);
+        status = socket_holders_find_young(world->holders, inode, SEARCH_ALL, world->now_usec, &info);
         *ret_pid = info.id.pid;
         return status;
 }
@@ -362,7 +362,6 @@ static void test_young_servers(void **state) {
         assert_int_equal(find_young(world, 200, &pid), OWNER_NO_PROCESS);
 }
 
-/* The table has room for 100, and makes it again. */
 /* A socket that came to a process since all of its were read is not its parent's, who need not be asked; one that it
  * began with may be, whatever was read of who had its number before. */
 static void test_young_own(void **state) {
@@ -389,6 +388,7 @@ static void test_young_own(void **state) {
         }
 
         add_process(world, 41, 40, 9);
+        set_last_pid(world, 39);
         set_fd(world, 41, 6, 104);
         set_fd(world, 41, 7, 105);
         assert_int_equal(find_young(world, 104, &pid), OWNER_FOUND); /* reads all of its */
@@ -425,6 +425,92 @@ static void test_young_inherited(void **state) {
         assert_int_equal(find_young(world, 110, &pid), OWNER_SHARED);
 }
 
+/* As an epoll(7) instance of a process, which waits for these sockets, shows. */
+static void set_epoll(const struct world *world, uint32_t pid, uint32_t epoll, const uint32_t *fds, const uint64_t *inodes,
+                      size_t n) {
+        char path[64], text[4096] = "pos:\t0\nflags:\t02000002\nmnt_id:\t15\nino:\t1057\n";
+
+        (void) snprintf(path, sizeof(path), "%u/fd/%u", pid, epoll);
+        test_link(world->root, path, "anon_inode:[eventpoll]");
+        for (size_t i = 0; i < n; i++) {
+                size_t length = strlen(text);
+
+                (void) snprintf(text + length, sizeof(text) - length,
+                                "tfd: %8u events: %8x data: %16llx  pos:0 ino:%lx sdev:8\n", fds[i], 0x2001u, 5ULL,
+                                (unsigned long) inodes[i]);
+        }
+        (void) snprintf(path, sizeof(path), "%u/fdinfo/%u", pid, epoll);
+        test_write(world->root, path, text);
+}
+
+static uint64_t scans(const struct world *world) {
+        struct owner_stats stats = {};
+
+        socket_holders_stats(world->holders, &stats);
+        return stats.candidate_scans;
+}
+
+/* A process that comes by one socket after the other, and while nothing starts: what it waits for tells of them, without its
+ * descriptors being read for each. */
+static void settle(struct world *world) {
+        const uint32_t fds[] = {3};
+        const uint64_t inodes[] = {100};
+        uint32_t pid;
+
+        add_process(world, 40, 1, 5);
+        set_status(world, 40, 40);
+        set_last_pid(world, 40);
+        set_epoll(world, 40, 9, fds, inodes, 1);
+        for (uint64_t inode = 100; inode < 106; inode++) {
+                set_fd(world, 40, 3, inode);
+                assert_int_equal(find_young(world, inode, &pid), OWNER_FOUND);
+                assert_int_equal(pid, 40);
+        }
+}
+
+static void test_young_epoll(void **state) {
+        const uint32_t fds[] = {3, 4, 5};
+        const uint64_t inodes[] = {200, 201, 202};
+        struct world *world = *state;
+        uint64_t before;
+        uint32_t pid;
+
+        settle(world);
+        before = scans(world);
+        set_epoll(world, 40, 9, fds, inodes, 3);
+        for (size_t i = 0; i < 3; i++) {
+                set_fd(world, 40, fds[i], inodes[i]);
+                assert_int_equal(find_young(world, inodes[i], &pid), OWNER_FOUND);
+                assert_int_equal(pid, 40);
+        }
+        assert_int_equal(scans(world), before);
+
+        /* it waits for what another process has, and that under no such number */
+        add_process(world, 41, 1, 6);
+        set_status(world, 41, 41);
+        set_last_pid(world, 41);
+        set_epoll(world, 40, 9, (uint32_t[]){4}, (uint64_t[]){300}, 1);
+        set_fd(world, 41, 7, 300);
+        assert_int_equal(find_young(world, 300, &pid), OWNER_FOUND);
+        assert_int_equal(pid, 41);
+}
+
+/* What has started since may have inherited any of them. */
+static void test_young_forked(void **state) {
+        struct world *world = *state;
+        uint32_t pid;
+
+        settle(world);
+        set_epoll(world, 40, 9, (uint32_t[]){4}, (uint64_t[]){200}, 1);
+        set_fd(world, 40, 4, 200);
+        add_process(world, 41, 40, 6);
+        set_fd(world, 41, 4, 200);
+        test_write(world->root, "40/task/40/children", "41 ");
+        set_last_pid(world, 41);
+        assert_int_equal(find_young(world, 200, &pid), OWNER_SHARED);
+}
+
+/* The table has room for 100, and makes it again. */
 static void test_young_bounded(void **state) {
         struct world *world = *state;
         uint32_t pid;
@@ -459,6 +545,8 @@ int main(void) {
                 TEST(test_young_servers),
                 TEST(test_young_own),
                 TEST(test_young_inherited),
+                TEST(test_young_epoll),
+                TEST(test_young_forked),
                 TEST(test_young_bounded),
         };
 
