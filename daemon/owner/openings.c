@@ -57,8 +57,11 @@ static const struct {
 };
 #define STEPS ELEMENTSOF(steps)
 
-/* So often it is looked for who has a socket, where that is likely to be found; then everywhere, and less often. */
-#define QUICK_SIGHTS 2u
+/* So often a server's end is searched for among servers; then among all, and less often. */
+#define SERVER_SEARCHES 2u
+
+/* A search may take a few 100 µs: after so many of them the others have to wait, and the caller may look at the clock. */
+#define SEARCHES_MAX 4u
 
 /* Sockets that listen on one port of which the holders are looked for. */
 #define LISTENERS_MAX 16
@@ -83,8 +86,8 @@ struct opening {
         struct flow_key key; /* key */
         uint32_t ifindex;
         enum opening_state state;
-        bool unaccepted;  /* it was seen before somebody took it: a server's end */
-        uint8_t n_sights; /* so often it was seen that somebody had it, and looked for who */
+        bool unaccepted;    /* it was seen before somebody took it: a server's end */
+        uint8_t n_searches; /* so often it was searched for who has it */
         uint64_t syn_usec; /* CLOCK_REALTIME */
         struct owner owner;
         uint64_t before_usec, before_cookie; /* of the SYN before on this tuple: the same one, sent again? */
@@ -104,6 +107,7 @@ struct openings {
         pthread_mutex_t lock; /* of by_key, what openings_find() reads of its entries, and stats */
         struct opening_list queues[STEPS]; /* each in the order of due_usec */
         struct opening_list ages;          /* oldest first */
+        uint32_t n_searches;               /* in the look under way */
 };
 
 int openings_new(const struct openings_config *config, struct openings **ret_openings) {
@@ -149,10 +153,15 @@ static void dequeue(struct openings *openings, struct opening *opening) {
         opening->step = STEPS;
 }
 
+/* Is it to be searched for among those only that have taken connections? */
+static bool is_servers(const struct opening *opening) {
+        return opening->unaccepted && opening->n_searches < SERVER_SEARCHES;
+}
+
 static bool skips(const struct opening *opening, size_t step) {
         if (opening->state == OPENING_KNOWN)
                 return !steps[step].checks;
-        return opening->n_sights >= QUICK_SIGHTS && !steps[step].searches;
+        return opening->n_searches > 0 && !is_servers(opening) && !steps[step].searches;
 }
 
 /* For the first step from this one on that it needs, if there is one. */
@@ -196,7 +205,7 @@ static void look_again(struct openings *openings, struct opening *opening, uint6
                 return;
         dequeue(openings, opening);
         opening->read_usec = now_usec;
-        opening->n_sights = 0;
+        opening->n_searches = 0;
         enqueue(openings, opening, 0);
 }
 
@@ -234,7 +243,7 @@ void openings_add(struct openings *openings, const struct flow_key *key, uint32_
                 opening->state = OPENING_WAITING;
                 opening->syn_usec = syn_usec;
                 opening->unaccepted = false;
-                opening->n_sights = 0;
+                opening->n_searches = 0;
                 opening->owner = (struct owner){};
                 opening->read_usec = now_usec;
                 TAILQ_INSERT_TAIL(&openings->ages, opening, age);
@@ -369,17 +378,34 @@ static bool is_alone(struct openings *openings, const struct socket_info *socket
         return n == 0 || (n == 1 && other.cookie == socket->cookie);
 }
 
-static enum owner_status find_holder(struct openings *openings, struct opening *opening, const struct socket_info *socket,
-                                     uint64_t now_usec, struct process_info *ret_info) {
-        enum young_search search = opening->unaccepted ? SEARCH_SERVERS : SEARCH_NEW;
+/* It may be over since it was asked for with others: a search would be for nothing. */
+static bool is_still_there(struct openings *openings, const struct opening *opening, const struct socket_info *socket) {
+        struct socket_info now;
+
+        return sock_diag_find(openings->diag, &opening->key, opening->ifindex, &now) > 0 && now.inode == socket->inode;
+}
+
+static enum owner_status search_holder(struct openings *openings, struct opening *opening, uint64_t inode, uint64_t now_usec,
+                                       struct process_info *ret_info) {
+        enum young_search search = is_servers(opening) ? SEARCH_SERVERS : SEARCH_ALL;
         enum owner_status status;
 
-        if (opening->n_sights++ >= QUICK_SIGHTS)
-                search = SEARCH_ALL;
-        status = socket_holders_find_young(openings->holders, socket->inode, search, now_usec, ret_info);
+        opening->n_searches++;
+        openings->n_searches++;
+        status = socket_holders_find_young(openings->holders, inode, search, now_usec, ret_info);
         if (status == OWNER_NO_PROCESS && opening->unaccepted && meet_servers(openings, opening->key.local_port, now_usec))
-                status = socket_holders_find_young(openings->holders, socket->inode, search, now_usec, ret_info);
+                status = socket_holders_find_young(openings->holders, inode, SEARCH_SERVERS, now_usec, ret_info);
         return status;
+}
+
+static enum owner_status find_holder(struct openings *openings, struct opening *opening, const struct socket_info *socket,
+                                     uint64_t now_usec, struct process_info *ret_info) {
+        enum owner_status status;
+
+        status = socket_holders_find_young(openings->holders, socket->inode, SEARCH_LIKELY, now_usec, ret_info);
+        if (status != OWNER_NO_PROCESS || !is_still_there(openings, opening, socket))
+                return status;
+        return search_holder(openings, opening, socket->inode, now_usec, ret_info);
 }
 
 /* Returns whether it is to be looked at again. */
@@ -454,29 +480,41 @@ static void take_due(struct openings *openings, uint64_t now_usec, size_t max, s
         ret_looks->n = n;
 }
 
+/* Those from `first` on, to where they were. */
+static void put_back(struct openings *openings, const struct looks *looks, size_t first) {
+        for (size_t i = looks->n; i-- > first;) {
+                looks->openings[i]->step = looks->steps[i];
+                TAILQ_INSERT_HEAD(&openings->queues[looks->steps[i]], looks->openings[i], queue);
+        }
+}
+
+/* Returns how many of SOCK_DIAG_MANY. */
 static size_t look_at_some(struct openings *openings, uint64_t now_usec, size_t max, opener_handler handler,
                            void *userdata) {
         struct looks looks;
+        size_t n;
 
         take_due(openings, now_usec, MIN(max, (size_t) SOCK_DIAG_MANY), &looks);
         if (looks.n == 0)
                 return 0;
         look_up(openings, &looks);
-        for (size_t i = 0; i < looks.n; i++)
-                if (look_at(openings, looks.openings[i], &looks.questions[i], now_usec, handler, userdata))
-                        enqueue(openings, looks.openings[i], looks.steps[i] + 1);
-        return looks.n;
+        for (n = 0; n < looks.n && openings->n_searches < SEARCHES_MAX; n++)
+                if (look_at(openings, looks.openings[n], &looks.questions[n], now_usec, handler, userdata))
+                        enqueue(openings, looks.openings[n], looks.steps[n] + 1);
+        put_back(openings, &looks, n);
+        return n;
 }
 
 int openings_look(struct openings *openings, uint64_t now_usec, int max, opener_handler handler, void *userdata) {
         size_t n = 0, n_more;
 
+        openings->n_searches = 0;
         sort_late(openings, now_usec);
         do {
                 n_more = look_at_some(openings, now_usec, (size_t) max - n, handler, userdata);
                 n += n_more;
-        } while (n_more > 0 && n < (size_t) max);
-        return (int) n;
+        } while (n_more == SOCK_DIAG_MANY && n < (size_t) max);
+        return openings->n_searches < SEARCHES_MAX ? (int) n : max;
 }
 
 /* A connection's packets that do not begin with its SYN may be another's, whose SYN was not seen here. */

@@ -44,8 +44,8 @@ void openings_missed(struct openings *openings);
 typedef void (*opener_handler)(const struct process_info *info, void *userdata);
 
 /* Looks up to max of them up that are due: at first at once, then in growing intervals until somebody has the socket,
- * and a few times more to see that nobody else has come to hold it. Returns how many that were: max, where there may
- * be more. */
+ * and a few times more to see that nobody else has come to hold it. Returns how many that were: max, or
+ * max as well after much work, where there may be more. */
 int openings_look(struct openings *openings, uint64_t now_usec, int max, opener_handler handler, void *userdata);
 
 /* When the next one is due; UINT64_MAX: none is. */

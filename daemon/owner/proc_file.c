@@ -135,16 +135,18 @@ int proc_for_each_socket(const char *proc_root, uint32_t pid, socket_handler han
         return r;
 }
 
-size_t proc_find_epolls(int directory, uint32_t *ret_fds, size_t max) {
+int proc_find_epolls(int directory, size_t max_fds, uint32_t *ret_fds, size_t max) {
         int fd = openat(directory, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_(safe_closedirp) DIR *descriptors = fd < 0 ? NULL : fdopendir(fd);
+        size_t n = 0, n_fds = 0;
         const char *name;
         uint32_t number;
-        size_t n = 0;
 
         if (!descriptors) {
+                int r = gone(errno);
+
                 safe_close(fd);
-                return 0;
+                return r;
         }
         while (n < max && next_number(descriptors, &name, &number) > 0) {
                 char text[sizeof(EPOLL_LINK)];
@@ -152,8 +154,10 @@ size_t proc_find_epolls(int directory, uint32_t *ret_fds, size_t max) {
 
                 if (length == (ssize_t) strlen(EPOLL_LINK) && memcmp(text, EPOLL_LINK, strlen(EPOLL_LINK)) == 0)
                         ret_fds[n++] = number;
+                if (++n_fds > max_fds)
+                        return -E2BIG;
         }
-        return n;
+        return (int) n;
 }
 
 int parse_epoll_target(const char *line, uint32_t *ret_fd, uint64_t *ret_inode) {
@@ -232,11 +236,24 @@ int parse_loadavg(const char *text, size_t length, uint32_t *ret_pid) {
         return 0;
 }
 
-int proc_last_pid(const char *proc_root, uint32_t *ret_pid) {
-        char path[PATH_MAX], text[256];
-        ssize_t n;
+int proc_open_last_pid(const char *proc_root) {
+        char path[PATH_MAX];
+        int fd;
 
         (void) snprintf(path, sizeof(path), "%s/loadavg", proc_root);
-        n = proc_read(AT_FDCWD, path, text, sizeof(text));
-        return n < 0 ? (int) n : parse_loadavg(text, (size_t) n, ret_pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+int proc_read_last_pid(int fd, uint32_t *ret_pid) {
+        char text[256];
+        ssize_t n = pread(fd, text, sizeof(text), 0);
+
+        return n < 0 ? -errno : parse_loadavg(text, (size_t) n, ret_pid);
+}
+
+int proc_last_pid(const char *proc_root, uint32_t *ret_pid) {
+        _cleanup_close_ int fd = proc_open_last_pid(proc_root);
+
+        return fd < 0 ? fd : proc_read_last_pid(fd, ret_pid);
 }

@@ -32,8 +32,9 @@ typedef int (*socket_handler)(uint32_t fd, uint64_t inode, void *userdata);
 int proc_for_each_socket(const char *proc_root, uint32_t pid, socket_handler handler, void *userdata,
                          uint64_t *n_races);
 
-/* Which descriptors of a process are epoll(7) instances: the first `max` of them. Returns how many. */
-size_t proc_find_epolls(int directory, uint32_t *ret_fds, size_t max);
+/* Which descriptors of a process are epoll(7) instances: the first `max` of them. Returns how many, or -E2BIG where the process
+ * has more than max_fds descriptors, which are not read on then, or another negative errno. */
+int proc_find_epolls(int directory, size_t max_fds, uint32_t *ret_fds, size_t max);
 
 /* "tfd:        5 events: 2001 data: 5  pos:0 ino:1e4b8f sdev:8\n", a line of /proc/PID/fdinfo/FD of an epoll instance,
  * proc(5), which ends in NUL: what is waited for, by its descriptor as it was entered, and its inode. Returns 0 or
@@ -56,3 +57,9 @@ int parse_loadavg(const char *text, size_t length, uint32_t *ret_pid);
 /* The process or thread that was created last, in our own pid namespace: while it stays the same, nothing
  * has forked (proc_loadavg(5)). Returns 0, or a negative errno. */
 int proc_last_pid(const char *proc_root, uint32_t *ret_pid);
+
+/* What that is read from, opened, for those who read it often; the caller closes it. A negative errno. */
+int proc_open_last_pid(const char *proc_root);
+
+/* As proc_last_pid(), of what has been opened. */
+int proc_read_last_pid(int fd, uint32_t *ret_pid);

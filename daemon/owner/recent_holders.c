@@ -61,23 +61,23 @@ void holders_hold_on(struct recent_holder *recent, int directory) {
         recent->is_held = true;
 }
 
+static int read_last_pid(struct socket_holders *holders, uint32_t *ret_pid) {
+        if (holders->last_pid_fd < 0)
+                holders->last_pid_fd = proc_open_last_pid(holders->config.proc_root);
+        return holders->last_pid_fd < 0 ? holders->last_pid_fd : proc_read_last_pid(holders->last_pid_fd, ret_pid);
+}
+
 void holders_note_forks(struct socket_holders *holders, uint64_t now_usec) {
         uint32_t last = 0;
 
-        if (proc_last_pid(holders->config.proc_root, &last) < 0 || last != holders->forked ||
-            now_usec - holders->forks_usec > FORKS_USEC)
+        if (read_last_pid(holders, &last) < 0 || last != holders->forked || now_usec - holders->forks_usec > FORKS_USEC)
                 holders->forks++;
         holders->forked = last;
         holders->forks_usec = now_usec;
 }
 
 bool holders_is_settled(const struct socket_holders *holders, const struct recent_holder *recent) {
-        return recent->is_held && recent->whole && recent->settled == holders->forks;
-}
-
-static int on_target(uint32_t fd, uint64_t inode, void *userdata) {
-        (void) holders_on_socket(fd, inode, userdata);
-        return 0;
+        return recent->is_held && recent->whole && recent->settled != 0 && recent->settled == holders->forks;
 }
 
 /* Returns whether it is there, and not too large. */
@@ -88,7 +88,8 @@ static bool read_epoll(struct socket_holders *holders, uint32_t pid, uint32_t ep
                 return false;
         holders->reading = pid;
         holders->was_whole = recent->whole;
-        return proc_for_each_target(recent->directory, epoll, on_target, holders) >= 0;
+        holders->was_settled = holders_is_settled(holders, recent) ? recent->settled : 0;
+        return proc_for_each_target(recent->directory, epoll, holders_on_socket, holders) >= 0;
 }
 
 void holders_read_targets(struct socket_holders *holders, uint32_t pid, uint64_t now_usec) {

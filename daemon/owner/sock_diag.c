@@ -254,8 +254,10 @@ static int read_each(struct sock_diag *diag, struct sock_diag_question *question
         if (n_read < 0)
                 return -errno; /* ENOBUFS, or EAGAIN: they were lost */
         for (size_t i = 0; i < (size_t) n_read; i++) {
-                questions[i].result = read_answer(diag, parts[i].iov_base, messages[i].msg_len, first + (uint32_t) i,
-                                                  &questions[i].socket);
+                questions[i].result = messages[i].msg_hdr.msg_flags & MSG_TRUNC
+                                              ? -EMSGSIZE
+                                              : read_answer(diag, parts[i].iov_base, messages[i].msg_len, first + (uint32_t) i,
+                                                            &questions[i].socket);
                 if (questions[i].result < 0)
                         r = questions[i].result;
         }

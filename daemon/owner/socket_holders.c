@@ -17,6 +17,7 @@ int socket_holders_new(const struct owner_config *config, struct socket_holders 
         if (!holders)
                 return -ENOMEM;
         holders->config = *config;
+        holders->last_pid_fd = -1;
         r = hash_table_new(sizeof(struct holder), sizeof(uint64_t), config->max_sockets, &holders->by_inode);
         if (r < 0)
                 return r;
@@ -32,6 +33,7 @@ void socket_holders_free(struct socket_holders *holders) {
         if (!holders)
                 return;
         holders_free_recent(holders);
+        safe_close(holders->last_pid_fd);
         hash_table_free(holders->by_inode);
         hash_table_free(holders->pids);
         free(holders);
@@ -65,6 +67,7 @@ static void meet_other_holder(struct socket_holders *holders, struct holder *hol
         holder->pid = pid;
         holder->fd = fd;
         holder->proven = holder->own = false;
+        holder->since = 0;
 }
 
 /* A new entry. Most sockets there are have nothing to do with the network, and nothing in /proc/PID/fd tells
@@ -99,6 +102,7 @@ int holders_on_socket(uint32_t fd, uint64_t inode, void *userdata) {
                 holder->pid = holders->reading;
                 holder->fd = fd;
                 holder->own = holders->was_whole;
+                holder->since = holders->was_settled;
         } else if (holder->pid == holders->reading)
                 holder->fd = fd;
         else
@@ -121,6 +125,7 @@ int holders_read(struct socket_holders *holders, uint32_t pid, socket_handler ha
 
 static void read_process(struct socket_holders *holders, uint32_t pid) {
         holders->was_whole = false;
+        holders->was_settled = 0;
         (void) holders_read(holders, pid, holders_on_socket);
 }
 
@@ -262,8 +267,8 @@ static void keep_up(struct socket_holders *holders, uint64_t now_usec) {
 /* A socket found in a likely process may be held by others too, as far as they are its relatives:
  * descriptors are inherited under the same number. The parent's are all read, since those that a child gets
  * as its standard input had another number there. */
-void holders_check_relatives(struct socket_holders *holders, struct holder *holder, int directory, uint32_t parent,
-                             uint64_t now_usec) {
+size_t holders_check_relatives(struct socket_holders *holders, struct holder *holder, int directory, uint32_t parent,
+                               uint64_t now_usec) {
         uint32_t children[64];
         size_t n = process_read_children_at(directory, holder->pid, children, ELEMENTSOF(children));
 
@@ -279,9 +284,11 @@ void holders_check_relatives(struct socket_holders *holders, struct holder *hold
         for (size_t i = 0; i < n; i++)
                 if (holders_hold(holders, children[i], holder->fd, holder->inode))
                         holder->shared = true;
+        return n;
 }
 
-enum owner_status holders_answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
+/* What an entry that is valid comes to: is it its holder's alone, and who is that? */
+static enum owner_status answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
                                 struct process_info *ret_info) {
         _cleanup_close_ int directory = -1;
         struct process_info info;
@@ -295,16 +302,20 @@ enum owner_status holders_answer(struct socket_holders *holders, struct holder *
                 return OWNER_NO_PROCESS;
         }
         if (!holder->proven)
-                holders_check_relatives(holders, holder, directory, parent, now_usec);
+                (void) holders_check_relatives(holders, holder, directory, parent, now_usec);
         if (holder->shared)
                 return OWNER_SHARED;
+        if (holder->pid != info.id.pid && process_read_stat(holders->config.proc_root, holder->pid, &info) < 0) {
+                holders->stats.proc_races++;
+                return OWNER_NO_PROCESS;
+        }
         *ret_info = info;
         (void) holders_remember_recent(holders, holder->pid, holder->fd);
         return OWNER_FOUND;
 }
 
-/* The entry, where its holder still has it. */
-struct holder *holders_find_valid(struct socket_holders *holders, uint64_t inode) {
+/* The entry, where its holder still has it; NULL. */
+static struct holder *find_valid(struct socket_holders *holders, uint64_t inode) {
         struct holder *holder = hash_table_find(holders->by_inode, &inode);
 
         if (!holder || holders_hold(holders, holder->pid, holder->fd, inode))
@@ -319,22 +330,22 @@ static enum owner_status find_holder(struct socket_holders *holders, uint64_t in
 
         holders->wanted = inode;
         keep_up(holders, now_usec);
-        holder = holders_find_valid(holders, inode);
+        holder = find_valid(holders, inode);
         if (holder && !holder->shared)
-                return holders_answer(holders, holder, now_usec, ret_info);
+                return answer(holders, holder, now_usec, ret_info);
         if (!holder) {
                 read_likely(holders, now_usec);
-                holder = holders_find_valid(holders, inode);
+                holder = find_valid(holders, inode);
                 if (holder && !holder->shared)
-                        return holders_answer(holders, holder, now_usec, ret_info);
+                        return answer(holders, holder, now_usec, ret_info);
         }
         if (holders->walked_usec == now_usec) /* nothing is newer than that */
                 return holder ? OWNER_SHARED : OWNER_NO_PROCESS;
         if (!walk_is_due(holders, now_usec, holders->config.scan_interval_usec, WALK_SHARE))
                 return holder ? OWNER_SHARED : OWNER_BUSY;
         walk(holders, now_usec);
-        holder = holders_find_valid(holders, inode);
-        return holder ? holders_answer(holders, holder, now_usec, ret_info) : OWNER_NO_PROCESS;
+        holder = find_valid(holders, inode);
+        return holder ? answer(holders, holder, now_usec, ret_info) : OWNER_NO_PROCESS;
 }
 
 enum owner_status socket_holders_find(struct socket_holders *holders, uint64_t inode, uint64_t now_usec,
@@ -355,7 +366,7 @@ bool socket_holders_confirm(struct socket_holders *holders, uint64_t inode, cons
 
         holders->wanted = inode;
         keep_up(holders, now_usec);
-        holder = holders_find_valid(holders, inode);
+        holder = find_valid(holders, inode);
         return holder && !holder->shared && holder->pid == process->pid &&
                process_read_stat(holders->config.proc_root, holder->pid, &info) >= 0 &&
                info.id.start_ticks == process->start_ticks;

@@ -29,10 +29,9 @@ enum owner_status socket_holders_find(struct socket_holders *holders, uint64_t i
  * late and a few others in turn are looked at. OWNER_NO_PROCESS: none of these has it, perhaps not yet, or it is over already.
  * *ret_info: what /proc/PID/stat says of it; no strings are in it. */
 enum young_search {
+        SEARCH_LIKELY,  /* only where it costs little: what is known already, and what those of late wait for */
+        SEARCH_SERVERS, /* that, and all sockets of those of late: it was accepted just now */
         SEARCH_ALL,
-        SEARCH_NEW,     /* not those who had no reason to have it: where nothing has started since those of late told all that
-                         * they wait for */
-        SEARCH_SERVERS, /* only those of late: it was accepted just now */
 };
 enum owner_status socket_holders_find_young(struct socket_holders *holders, uint64_t inode, enum young_search search,
                                             uint64_t now_usec, struct process_info *ret_info);

@@ -25,7 +25,8 @@ struct holder {
         uint64_t walk; /* the walk or reading that saw it last */
         bool shared;   /* another process holds it too */
         bool proven;   /* a walk found no other holder, or the relatives have none */
-        bool own;      /* all sockets of its holder had been read before, without it: it was not inherited */
+        bool own;      /* all sockets of its holder had been read before, without it: it was not inherited from a parent */
+        uint64_t since; /* as recent_holder.settled, where its holder was settled when it came by it; 0: it was not */
 };
 
 /* Of one process, so many are read. */
@@ -36,15 +37,18 @@ struct recent_holder {
         uint32_t pid, fd; /* where it held a socket last */
         bool whole;       /* all that it holds have been read, and are remembered as long as they are there */
 
-        /* young_holders.c */
+        /* of young sockets only */
         bool is_held;             /* it is known by its directory below /proc, and not only by its number, which may be given
                                    * again */
+        bool is_large;            /* it has more than are read of one process */
         int directory;            /* where it is: O_PATH */
         struct process_info stat; /* what it said of itself then; no strings are in it */
-        uint64_t asked, settled;  /* socket_holders.forks, when its relatives were looked at, and when all that it holds was
-                                   * read besides: what it has come by since is nobody else's, until something forks */
-        uint32_t n_asked;         /* so often since then, for so many sockets */
-        uint32_t n_found;         /* of its sockets, up to WORTH_WHILE */
+        uint32_t parent;
+        uint64_t asked, settled;  /* socket_holders.forks, when its relatives were looked at; and when it had no children, and
+                                   * all that it holds was read: what it has come by since, no child has, until something
+                                   * forks */
+        uint32_t n_asked;         /* answers since `asked` */
+        uint32_t n_found;         /* answers, up to WORTH_WHILE */
         uint32_t epolls[EPOLLS_MAX]; /* its instances of epoll(7), which tell of many sockets at once */
         size_t n_epolls;
         uint64_t targets_usec; /* CLOCK_MONOTONIC, when these were read */
@@ -72,13 +76,15 @@ struct socket_holders {
         uint32_t parent;      /* read last for its child's sake, */
         uint64_t parent_usec; /* and when: once is enough for all its children */
 
-        /* young_holders.c */
+        /* of young sockets only */
         uint64_t met_usec, meet_cost_usec; /* socket_holders_meet() */
         uint32_t turn;                     /* cursor over pids */
         uint32_t n_sockets, n_unseen;      /* of the process that is being read; and how many of these were not known */
         bool was_whole, lacks_room;        /* that process, before; for all that it has */
+        uint64_t was_settled;              /* as recent_holder.settled, of that process before; 0: it was not */
         uint32_t whole;                    /* the one that was read to its end last, in the search under way; 0: none */
-        uint64_t forks;                    /* moves on whenever something may have forked, threads too; never 0 then */
+        int last_pid_fd;                   /* as proc_open_last_pid(); -1: not opened */
+        uint64_t forks;                    /* moves on whenever something may have forked, threads too; 0: not looked at yet */
         uint32_t forked;                   /* the process or thread that was created last; 0: not known */
         uint64_t forks_usec;               /* CLOCK_MONOTONIC, when that was looked at */
         uint32_t asked_forked;             /* as it was with the search before */
@@ -86,14 +92,12 @@ struct socket_holders {
         struct owner_stats stats;
 };
 
-/* Does that descriptor of a process lead to that socket, now? */
+/* Does that descriptor of a process lead to that socket, now? Where it is one of those of late, by its directory, and has come
+ * to be another process under its number, it is forgotten. */
 bool holders_hold(struct socket_holders *holders, uint32_t pid, uint32_t fd, uint64_t inode);
 
 /* A new entry for a socket that has none; NULL where there is no room. */
 struct holder *holders_add(struct socket_holders *holders, uint64_t inode);
-
-/* The entry, where its holder still has it; NULL. */
-struct holder *holders_find_valid(struct socket_holders *holders, uint64_t inode);
 
 /* Of those of late: the entry, or NULL. */
 struct recent_holder *holders_find_recent(struct socket_holders *holders, uint32_t pid);
@@ -110,10 +114,10 @@ void holders_forget_whole(struct socket_holders *holders);
 /* Keeps hold of it by its directory, which it takes. */
 void holders_hold_on(struct recent_holder *recent, int directory);
 
-/* Has anything forked? */
+/* Looks whether anything has forked. */
 void holders_note_forks(struct socket_holders *holders, uint64_t now_usec);
 
-/* Has nothing forked since its relatives and all that it holds were looked at? */
+/* Has nothing been seen to fork since it had no children, and all that it holds was read? */
 bool holders_is_settled(const struct socket_holders *holders, const struct recent_holder *recent);
 
 /* Enters what the instances of epoll(7) of one of those of late wait for, once for each value of now_usec. It need not be
@@ -133,10 +137,7 @@ int holders_list(struct socket_holders *holders, pid_handler handler, uint64_t n
 bool holders_note_pid(struct socket_holders *holders, uint32_t pid);
 
 /* Has its parent, or a child, the socket too? It is shared then. Where it is its own, it has not come from the parent, which
- * is looked at under the same number only. directory is the holder's. */
-void holders_check_relatives(struct socket_holders *holders, struct holder *holder, int directory, uint32_t parent,
-                             uint64_t now_usec);
-
-/* What an entry that is valid comes to: is it its holder's alone, and who is that? */
-enum owner_status holders_answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
-                                 struct process_info *ret_info);
+ * is looked at under the same number only. directory is the holder's, who may be another one afterwards, where it has let go
+ * of it. Returns how many children it has, as far as they are looked at. */
+size_t holders_check_relatives(struct socket_holders *holders, struct holder *holder, int directory, uint32_t parent,
+                               uint64_t now_usec);

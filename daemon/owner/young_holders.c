@@ -24,8 +24,7 @@
  * that are gone cost little. */
 #define LATEST 3u
 
-/* After so many sockets of one process, it is found out what it waits for; and after so many between two forks, what else
- * it has. */
+/* After so many answers it is found out what a process waits for; and after so many between two forks, what else it has. */
 #define WORTH_WHILE 4u
 
 /* Holds a socket that was seen, and is not where it was. */
@@ -56,7 +55,8 @@ static struct holder *find_known(struct socket_holders *holders, uint64_t inode)
         if (holders_hold(holders, holder->pid, holder->fd, inode))
                 return holder;
         holder->pid = NOBODY;
-        holder->own = false;
+        holder->own = holder->shared = false;
+        holder->since = 0;
         return NULL;
 }
 
@@ -67,6 +67,7 @@ static struct holder *find_in(struct socket_holders *holders, uint32_t pid, uint
 
         holders->stats.candidate_scans++;
         holders->was_whole = recent && recent->whole;
+        holders->was_settled = recent && holders_is_settled(holders, recent) ? recent->settled : 0;
         holders->lacks_room = false;
         r = holders_read(holders, pid, on_young_socket);
         if (r == -ESRCH)
@@ -86,14 +87,6 @@ static struct holder *find_among_targets(struct socket_holders *holders, uint64_
         return find_known(holders, inode);
 }
 
-/* Has one of those of late said all that it waits for, and has nothing started that could be younger? */
-static bool latest_tell(const struct socket_holders *holders) {
-        for (size_t i = 0; i < LATEST && holders->recent[i].pid != 0; i++)
-                if (holders->recent[i].n_epolls > 0 && holders_is_settled(holders, &holders->recent[i]))
-                        return true;
-        return false;
-}
-
 static struct holder *enter(struct socket_holders *holders, uint64_t inode, uint32_t pid, uint32_t fd) {
         const struct recent_holder *recent = holders_find_recent(holders, pid);
         struct holder *holder = hash_table_find(holders->by_inode, &inode);
@@ -103,6 +96,7 @@ static struct holder *enter(struct socket_holders *holders, uint64_t inode, uint
                 if (!holder)
                         return NULL;
                 holder->own = recent && recent->whole;
+                holder->since = recent && holders_is_settled(holders, recent) ? recent->settled : 0;
         }
         holder->pid = pid;
         holder->fd = fd;
@@ -264,31 +258,38 @@ static void forget_own(struct socket_holders *holders, uint32_t pid) {
                         holder->own = false;
 }
 
-/* Once several have been asked for, it is worth while: all that it holds is read, and what it comes by from then on is
- * nobody else's, for who would have it too is its relative, or has been started since. */
+/* Once there have been several answers, it is worth while: all that it holds is read, and what it comes by from then on has
+ * not been inherited by anybody. Not where it has children, which it could hand what it has on to. */
 static void settle(struct socket_holders *holders, struct recent_holder *recent, uint64_t now_usec) {
         const uint64_t forks = holders->forks;
         const uint32_t pid = recent->pid;
 
-        if (holders_is_settled(holders, recent))
-                return;
-        if (recent->n_found < WORTH_WHILE && ++recent->n_found == WORTH_WHILE)
-                recent->n_epolls = proc_find_epolls(recent->directory, recent->epolls, EPOLLS_MAX);
-        if (recent->asked != forks)
-                recent->n_asked = 0;
-        recent->asked = forks;
-        if (++recent->n_asked < WORTH_WHILE)
-                return;
+        recent->n_asked = 0;
         holders_note_forks(holders, now_usec);
-        if (holders->forks != forks)
+        if (holders->forks != forks) /* since its children were looked for */
                 return;
         (void) find_in(holders, pid, holders->wanted);
         recent = holders_find_recent(holders, pid);
-        if (!recent || holders->whole != pid)
+        if (!recent || !recent->is_held)
+                return;
+        recent->is_large = holders->n_sockets >= YOUNG_SOCKETS_MAX;
+        if (holders->whole != pid)
                 return;
         recent->whole = true;
         recent->settled = forks;
-        recent->n_epolls = proc_find_epolls(recent->directory, recent->epolls, EPOLLS_MAX);
+}
+
+static void note_answer(struct socket_holders *holders, struct recent_holder *recent, bool has_children, uint64_t now_usec) {
+        if (recent->n_found < WORTH_WHILE && ++recent->n_found == WORTH_WHILE) {
+                int n = proc_find_epolls(recent->directory, YOUNG_SOCKETS_MAX, recent->epolls, EPOLLS_MAX);
+
+                recent->n_epolls = n < 0 ? 0 : (size_t) n;
+        }
+        if (recent->asked != holders->forks)
+                recent->n_asked = 0;
+        recent->asked = holders->forks;
+        if (++recent->n_asked >= WORTH_WHILE && !has_children && !recent->is_large && !holders_is_settled(holders, recent))
+                settle(holders, recent, now_usec);
 }
 
 /* Reads who it is from what is there under its number. Returns its directory, or a negative errno. */
@@ -320,48 +321,70 @@ static enum owner_status answer_anew(struct socket_holders *holders, struct hold
         _cleanup_close_ int opened = -1;
         struct process_info info;
         uint32_t parent;
+        size_t n_children;
         int directory;
         bool is_same;
 
-        if (recent && recent->is_held && process_read_stat_at(recent->directory, &info, &parent) >= 0)
+        is_same = recent && recent->is_held && process_read_stat_at(recent->directory, &info, &parent) >= 0 &&
+                  process_id_equal(&recent->stat.id, &info.id);
+        if (is_same)
                 directory = recent->directory;
-        else
+        else {
+                holders_forget_recent(holders, holder->pid);
+                forget_own(holders, holder->pid);
                 directory = opened = open_holder(holders, holder, &info, &parent);
+        }
         if (directory < 0) {
                 holders->stats.proc_races++;
                 return OWNER_NO_PROCESS;
         }
-        is_same = recent && recent->is_held && process_id_equal(&recent->stat.id, &info.id);
-        if (!is_same)
-                forget_own(holders, holder->pid);
-        holders_check_relatives(holders, holder, directory, parent, now_usec); /* may forget some of those of late */
+        n_children = holders_check_relatives(holders, holder, directory, parent, now_usec); /* may forget some of those of late */
         if (holder->shared)
                 return OWNER_SHARED;
-        if (opened < 0 && !is_held_by(holders_find_recent(holders, holder->pid), directory)) {
+        if (holder->pid != info.id.pid || (opened < 0 && !is_held_by(holders_find_recent(holders, holder->pid), directory))) {
                 holders->stats.proc_races++;
                 return OWNER_NO_PROCESS;
         }
         recent = holders_remember_recent(holders, holder->pid, holder->fd);
         if (opened >= 0)
                 holders_hold_on(recent, TAKE_FD(opened));
-        recent->whole = holders->whole == holder->pid || (recent->whole && is_same);
+        recent->whole |= holders->whole == holder->pid;
+        recent->parent = parent;
         recent->stat = *ret_info = info;
-        settle(holders, recent, now_usec);
+        note_answer(holders, recent, n_children > 0, now_usec);
         return OWNER_FOUND;
+}
+
+/* Did it come by this socket while it was settled, and is it so still? It was seen to have it before. */
+static bool is_its_alone(struct socket_holders *holders, const struct recent_holder *recent, const struct holder *holder) {
+        return recent && holders_is_settled(holders, recent) && holder->since == recent->settled && !holder->shared;
 }
 
 static enum owner_status answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
                                 struct process_info *ret_info) {
         struct recent_holder *recent;
 
-        if (holders->forks_usec != now_usec)
-                holders_note_forks(holders, now_usec);
+        holders_note_forks(holders, now_usec);
         recent = holders_find_recent(holders, holder->pid);
-        if (!recent || !holder->own || holder->shared || !holders_is_settled(holders, recent))
+        if (!is_its_alone(holders, recent, holder))
                 return answer_anew(holders, holder, now_usec, ret_info);
-        recent = holders_remember_recent(holders, holder->pid, holder->fd);
         *ret_info = recent->stat;
+        if (recent->parent > PID_INIT && holders_hold(holders, recent->parent, holder->fd, holder->inode)) {
+                holder->shared = true;
+                return OWNER_SHARED;
+        }
+        (void) holders_remember_recent(holders, holder->pid, holder->fd);
         return OWNER_FOUND;
+}
+
+static struct holder *find_likely(struct socket_holders *holders, uint64_t inode, uint64_t now_usec) {
+        struct holder *holder = find_known(holders, inode);
+
+        if (!holder)
+                holder = find_among_targets(holders, inode, now_usec);
+        if (!holder)
+                holder = find_at_recent(holders, inode);
+        return holder;
 }
 
 enum owner_status socket_holders_find_young(struct socket_holders *holders, uint64_t inode, enum young_search search,
@@ -371,18 +394,12 @@ enum owner_status socket_holders_find_young(struct socket_holders *holders, uint
         holders->wanted = inode;
         holders->whole = 0;
         make_room(holders);
-        holder = find_known(holders, inode);
-        if (!holder)
-                holder = find_among_targets(holders, inode, now_usec);
-        if (!holder)
-                holder = find_at_recent(holders, inode);
-        if (holders->forks_usec != now_usec)
+        holder = find_likely(holders, inode, now_usec);
+        if (!holder && search != SEARCH_LIKELY && holders->forks_usec != now_usec)
                 holders_note_forks(holders, now_usec);
-        if (!holder && search != SEARCH_ALL && latest_tell(holders))
-                return OWNER_NO_PROCESS;
         if (!holder && search == SEARCH_SERVERS)
                 holder = find_accepted(holders, inode);
-        else if (!holder)
+        if (!holder && search == SEARCH_ALL)
                 holder = find_opened(holders, inode, now_usec);
         if (!holder)
                 return OWNER_NO_PROCESS;

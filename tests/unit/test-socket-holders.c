@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "owner/socket_holders.h"
@@ -510,6 +513,187 @@ static void test_young_forked(void **state) {
         assert_int_equal(find_young(world, 200, &pid), OWNER_SHARED);
 }
 
+/* Whatever was looked at since it started: its parent may settle once more. One socket was known before, the other not. */
+static void test_young_forked_before(void **state) {
+        struct world *world = *state;
+        uint32_t pid;
+
+        settle(world);
+        set_fd(world, 40, 4, 200);
+        assert_int_equal(find_young(world, 200, &pid), OWNER_FOUND);
+        set_fd(world, 40, 3, 299);
+        assert_int_equal(find_young(world, 299, &pid), OWNER_FOUND);
+        set_fd(world, 40, 5, 201);
+        add_process(world, 41, 40, 6);
+        set_status(world, 41, 41);
+        set_fd(world, 41, 4, 200);
+        set_fd(world, 41, 5, 201);
+        test_write(world->root, "40/task/40/children", "41 ");
+        set_last_pid(world, 41);
+        for (uint64_t inode = 300; inode < 306; inode++) {
+                set_fd(world, 40, 3, inode);
+                assert_int_equal(find_young(world, inode, &pid), OWNER_FOUND);
+        }
+        assert_int_equal(find_young(world, 200, &pid), OWNER_SHARED);
+        assert_int_equal(find_young(world, 201, &pid), OWNER_SHARED);
+}
+
+/* Between two questions of one moment, too. */
+static void test_young_forked_meanwhile(void **state) {
+        struct world *world = *state;
+        uint32_t pid;
+
+        settle(world);
+        set_fd(world, 40, 3, 200);
+        assert_int_equal(find_young(world, 200, &pid), OWNER_FOUND);
+        set_fd(world, 40, 3, 201);
+        add_process(world, 41, 40, 6);
+        set_fd(world, 41, 3, 201);
+        test_write(world->root, "40/task/40/children", "41 ");
+        set_last_pid(world, 41);
+        world->now_usec -= 100;
+        assert_int_equal(find_young(world, 201, &pid), OWNER_SHARED);
+}
+
+/* Handed on to a child, or by its parent, that was there before: nothing starts with that. */
+static void test_young_handed_on(void **state) {
+        struct world *world = *state;
+        uint32_t pid;
+
+        add_process(world, 39, 1, 4);
+        add_process(world, 41, 40, 6);
+        test_write(world->root, "40/task/40/children", "41 ");
+        settle(world);
+        set_fd(world, 40, 3, 200);
+        set_fd(world, 41, 3, 200);
+        assert_int_equal(find_young(world, 200, &pid), OWNER_SHARED);
+
+        test_write(world->root, "40/task/40/children", "");
+        add_process(world, 40, 39, 5);
+        for (uint64_t inode = 300; inode < 306; inode++) {
+                set_fd(world, 40, 3, inode);
+                assert_int_equal(find_young(world, inode, &pid), OWNER_FOUND);
+        }
+        set_fd(world, 40, 3, 306);
+        set_fd(world, 39, 3, 306);
+        assert_int_equal(find_young(world, 306, &pid), OWNER_SHARED);
+}
+
+/* It has left the number under which it was seen twice, and has another: it is nobody else's now. */
+static void test_young_shared_once(void **state) {
+        struct world *world = *state;
+        uint32_t pid;
+
+        add_process(world, 40, 1, 5);
+        set_status(world, 40, 40);
+        add_process(world, 41, 40, 6);
+        set_status(world, 41, 41);
+        test_write(world->root, "40/task/40/children", "41 ");
+        set_last_pid(world, 41);
+        set_fd(world, 40, 3, 100);
+        set_fd(world, 41, 3, 100);
+        assert_int_equal(find_young(world, 100, &pid), OWNER_SHARED);
+        close_fd(world, 41, 3);
+        close_fd(world, 40, 3);
+        set_fd(world, 40, 4, 100);
+        world->now_usec += 1000;
+        assert_int_equal(find_young(world, 100, &pid), OWNER_FOUND);
+        assert_int_equal(pid, 40);
+}
+
+/* One that has more sockets than are read is not read for each that it is found with. */
+static void test_young_large(void **state) {
+        struct world *world = *state;
+        const struct owner_config config = {.proc_root = world->root, .max_sockets = 4096};
+        uint64_t before;
+        uint32_t pid;
+
+        socket_holders_free(world->holders);
+        assert_int_equal(socket_holders_new(&config, &world->holders), 0);
+        add_process(world, 40, 1, 5);
+        set_status(world, 40, 40);
+        set_last_pid(world, 40);
+        for (uint32_t i = 0; i < 600; i++)
+                set_fd(world, 40, 100 + i, 10000 + i);
+        for (uint64_t inode = 100; inode < 160; inode++) {
+                set_fd(world, 40, 3, inode);
+                (void) find_young(world, inode, &pid);
+                if (inode == 110)
+                        before = scans(world);
+        }
+        assert_int_equal(scans(world), before);
+}
+
+/* A child that lets go of its parent's socket at the moment in which it is asked for its children. */
+struct letting_go {
+        const struct world *world;
+        uint32_t pid, fd;
+        char path[512];
+        pthread_t thread;
+};
+
+static void *let_go(void *userdata) {
+        const struct letting_go *letting_go = userdata;
+        int fifo = open(letting_go->path, O_WRONLY);
+
+        close_fd(letting_go->world, letting_go->pid, letting_go->fd);
+        assert_int_equal(write(fifo, "\n", 1), 1);
+        close(fifo);
+        return NULL;
+}
+
+static void begin_to_let_go(const struct world *world, uint32_t pid, uint32_t fd, struct letting_go *ret_letting_go) {
+        char path[64];
+
+        *ret_letting_go = (struct letting_go){.world = world, .pid = pid, .fd = fd};
+        (void) snprintf(path, sizeof(path), "%u/task/%u/children", pid, pid);
+        test_write(world->root, path, "");
+        (void) snprintf(ret_letting_go->path, sizeof(ret_letting_go->path), "%s/%s", world->root, path);
+        assert_int_equal(unlink(ret_letting_go->path), 0);
+        assert_int_equal(mkfifo(ret_letting_go->path, 0600), 0);
+        assert_int_equal(pthread_create(&ret_letting_go->thread, NULL, let_go, ret_letting_go), 0);
+}
+
+static void have_child(const struct world *world) {
+        add_process(world, 40, 1, 5);
+        set_status(world, 40, 40);
+        set_fd(world, 40, 3, 100);
+        add_process(world, 41, 40, 6);
+        set_status(world, 41, 41);
+        set_fd(world, 41, 3, 100);
+        set_last_pid(world, 41);
+}
+
+static void test_let_go(void **state) {
+        struct letting_go letting_go;
+        struct world *world = *state;
+        uint32_t pid;
+
+        add_process(world, 40, 1, 5);
+        assert_int_equal(find(world, 1, &pid), OWNER_NO_PROCESS);
+        have_child(world);
+        begin_to_let_go(world, 41, 3, &letting_go);
+        assert_int_equal(find(world, 100, &pid), OWNER_FOUND);
+        (void) pthread_join(letting_go.thread, NULL);
+        assert_int_equal(pid, 40);
+}
+
+static void test_young_let_go(void **state) {
+        struct letting_go letting_go;
+        struct world *world = *state;
+        uint32_t pid;
+
+        have_child(world);
+        test_write(world->root, "40/task/40/children", "41 ");
+        begin_to_let_go(world, 41, 3, &letting_go);
+        assert_int_equal(find_young(world, 100, &pid), OWNER_NO_PROCESS);
+        (void) pthread_join(letting_go.thread, NULL);
+        assert_int_equal(unlink(letting_go.path), 0);
+        set_fd(world, 40, 5, 300);
+        set_fd(world, 41, 5, 300);
+        assert_int_equal(find_young(world, 300, &pid), OWNER_SHARED);
+}
+
 /* The table has room for 100, and makes it again. */
 static void test_young_bounded(void **state) {
         struct world *world = *state;
@@ -547,6 +731,13 @@ int main(void) {
                 TEST(test_young_inherited),
                 TEST(test_young_epoll),
                 TEST(test_young_forked),
+                TEST(test_young_forked_before),
+                TEST(test_young_forked_meanwhile),
+                TEST(test_young_handed_on),
+                TEST(test_young_shared_once),
+                TEST(test_young_large),
+                TEST(test_let_go),
+                TEST(test_young_let_go),
                 TEST(test_young_bounded),
         };
 
