@@ -58,7 +58,6 @@ static int choose_programs(struct account_bpf *skeleton) {
         bool tells = kernel_tells_socket_of_dropped();
         int r;
 
-        skeleton->rodata->keeps_last = !tells;
         r = bpf_program__set_autoload(skeleton->progs.packet_dropped, !tells);
         return r < 0 ? r : bpf_program__set_autoload(skeleton->progs.packet_dropped_for, tells);
 }

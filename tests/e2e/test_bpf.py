@@ -23,15 +23,15 @@ from web_server import nginx
 from wire import WAYS, moved, talk, totals, wire
 
 V4, V6 = ("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")
-MISSED = 300  # bytes: a few FINs, of hundreds or thousands
+# Bytes, on an emulated machine: a few packets of thousands, sent again so late that others have taken their connection's
+# place among those that are over; and an ACK that two processors took to one socket.
+MISSED, TWICE = (700, 300) if "NETFLOWD_VM" in os.environ else (0, 0)
 
 
 def assert_exactly(daemon, expected, missed=0, twice=0):
     """Each process (or several together) has just these bytes, what it gives: {pids: {"in": …, "out": …}}. It is asked
     each time, since the last acknowledgements may still be on their way; and the daemon reads once a second. What comes
-    up to the truth must stay there with the next read. Up to so many bytes may be missed, of what comes in the very moment
-    in which TIME_WAIT takes the place of a socket; and counted twice, where a kernel does not tell which of both it
-    was at."""
+    up to the truth must stay there with the next read. Up to so many bytes may be missed, or counted twice."""
     got, truth = {}, {}
 
     def equal():
@@ -148,7 +148,7 @@ def test_wrk(build):
             output = client.communicate()[0]
             assert client.returncode == 0
         assert_exactly(daemon, lambda: {client.pid: moved(a), tuple(workers): moved(b), master: {"in": 0, "out": 0}},
-                       missed=MISSED, twice=MISSED if "NETFLOWD_VM" in os.environ else 0)
+                       missed=MISSED, twice=TWICE)
         assert_books(daemon)
         return next(line for line in output.splitlines() if "Requests/sec" in line)
 

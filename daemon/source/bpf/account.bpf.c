@@ -109,8 +109,6 @@ static __always_inline void count_on(struct __sk_buff *skb, struct bpf_sock *sk,
                 count_handshake(skb, socket, amount);
                 return;
         }
-        if (keeps_last && !out && sk->protocol == IPPROTO_TCP)
-                keep_last(skb);
         if (out && sk->state == BPF_TCP_SYN_SENT && sk->protocol == IPPROTO_TCP)
                 belated(skb, true); /* a SYN */
         if (out && task_sends(sk))
@@ -308,12 +306,17 @@ int BPF_PROG(stream_read, struct sock *sk) {
         return 0;
 }
 
+/* TIME_WAIT takes the place of a socket before that is closed, and gets the packets that come in between. */
+static __always_inline bool is_before_time_wait(int state) {
+        return state == BPF_TCP_FIN_WAIT2 || state == BPF_TCP_CLOSING;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(state_changed, struct sock *sk, int before, int now) {
         struct account_socket *socket;
         __u64 owner;
 
-        if (sk->sk_protocol != IPPROTO_TCP || (now != BPF_TCP_LISTEN && now != BPF_TCP_CLOSE))
+        if (sk->sk_protocol != IPPROTO_TCP || (now != BPF_TCP_LISTEN && now != BPF_TCP_CLOSE && !is_before_time_wait(now)))
                 return 0;
         socket = bpf_sk_storage_get(&sockets, sk, NULL, 0);
         if (!socket)
@@ -323,23 +326,21 @@ int BPF_PROG(state_changed, struct sock *sk, int before, int now) {
                 return 0;
         if (now == BPF_TCP_LISTEN) /* by listen(2): what is accepted is to be nobody's at first */
                 exchange(&socket->owner, owner_of_task(bpf_get_current_task_btf(), ACCOUNT_OPEN));
-        else if (before != BPF_TCP_LISTEN && is_open(owner) && !sk->sk_socket) /* over, and never accepted */
+        else if (now == BPF_TCP_CLOSE && before != BPF_TCP_LISTEN && is_open(owner) && !sk->sk_socket) /* over, and never accepted */
                 settle(socket, key_of(owner) | (key_of(owner) ? ACCOUNT_SETTLED : ACCOUNT_KERNEL),
                        ACCOUNT_TCP, bpf_ktime_get_ns());
         owner = key_of(READ_ONCE(socket->owner));
-        if (now == BPF_TCP_CLOSE && owner != 0 && before != BPF_TCP_LISTEN && before != BPF_TCP_SYN_SENT)
+        if (now != BPF_TCP_LISTEN && owner != 0 && before != BPF_TCP_LISTEN && before != BPF_TCP_SYN_SENT)
                 remember_closed(sk, owner);
         return 0;
 }
 
 /* A packet that came and is done with, for which there was no socket, or only TIME_WAIT. Before Linux 6.11 it is not
- * told for which, and what is dropped for no special reason may have been at a socket that is closed with it. One of
- * these two is loaded. */
+ * told for which, and TIME_WAIT is no special reason. One of these two is loaded. */
 SEC("tp_btf/kfree_skb")
 int BPF_PROG(packet_dropped, struct sk_buff *skb, void *location, unsigned int reason) {
-        if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NO_SOCKET))
-                count_unseen(skb, false);
-        else if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED) && !is_last(skb))
+        if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NO_SOCKET) ||
+            reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED))
                 count_unseen(skb, false);
         return 0;
 }

@@ -24,9 +24,6 @@
 /* TCP_TIMEWAIT_LEN in the kernel's net/tcp.h */
 #define CLOSED_NSEC (60 * 1000000000ULL)
 
-/* Set before loading: the kernel does not tell for which socket a packet was dropped. */
-const volatile bool keeps_last = false;
-
 struct tuple {
         __u64 network; /* cookie of the network namespace: another one may have the same addresses */
         __u32 local[4], remote[4]; /* network order; an IPv4 address is the last word, the others are 0 */
@@ -42,44 +39,10 @@ struct closed {
 /* LRU: nearly all of it comes within moments. What is evicted too early is not attributed, but to nobody else. */
 struct {
         __uint(type, BPF_MAP_TYPE_LRU_HASH);
-        __uint(max_entries, 4096);
+        __uint(max_entries, 16384); /* a second of what nginx can do; a FIN may be sent again after that */
         __type(key, struct tuple);
         __type(value, struct closed);
 } closed SEC(".maps");
-
-/* The last TCP packet that was counted as it came, on each processor, by what tells it from the one before: where it
- * lies, ports, both numbers, flags. */
-struct {
-        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-        __uint(max_entries, 1);
-        __type(key, __u32);
-        __type(value, __u64);
-} last SEC(".maps");
-
-static __always_inline __u64 mark_of(struct sk_buff *skb) {
-        __u64 header[2] = {};
-
-        bpf_probe_read_kernel(header, sizeof(header), BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, transport_header));
-        return header[0] ^ (header[1] << 32 | header[1] >> 32) ^ (__u64) skb;
-}
-
-VERIFIED_ONCE int keep_last(struct __sk_buff *skb) {
-        __u32 zero = 0;
-        __u64 *kept = bpf_map_lookup_elem(&last, &zero);
-
-        if (kept)
-                *kept = mark_of(kernel_pointer(skb));
-        return 0;
-}
-
-/* Was a packet that is done with now counted before? It is handled on the processor that it was counted on, right
- * after; or it waited for a task to let go of the socket, where the kernel has a reason to drop it if at all. */
-static __always_inline bool is_last(struct sk_buff *skb) {
-        __u32 zero = 0;
-        __u64 *kept = bpf_map_lookup_elem(&last, &zero);
-
-        return kept && *kept == mark_of(kernel_pointer(skb));
-}
 
 static __always_inline bool is_mapped(const __u32 address[4]) {
         return address[0] == 0 && address[1] == 0 && address[2] == bpf_htonl(0xffff);
@@ -115,7 +78,8 @@ struct segment {
 
 #define TCP_SYN 2
 
-/* Returns whether it is one, whole, with its headers there. */
+/* Returns whether it is one, whole, with its headers there, and not yet at a socket: there the kernel takes the device from
+ * it (tcp_v4_rcv(), tcp_v6_rcv()), once it has been counted. */
 static __always_inline bool find_segment(struct sk_buff *skb, bool out, struct segment *segment) {
         unsigned char *head = BPF_CORE_READ(skb, head), *data = BPF_CORE_READ(skb, data);
         __u32 network = BPF_CORE_READ(skb, network_header), transport = BPF_CORE_READ(skb, transport_header);
