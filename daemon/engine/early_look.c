@@ -20,7 +20,7 @@
 #include "util/clock.h"
 
 /* The share of one processor that this may take, one part in so many, and how much of it may be saved up. */
-#define PARTS      4
+#define PARTS      3
 #define SAVED_USEC (20 * (int64_t) USEC_PER_MSEC)
 
 /* Of the quota for all threads, so much may be saved up, or owed; and it is earned for so long at a time at the most. */

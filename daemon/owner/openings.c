@@ -402,7 +402,8 @@ static enum owner_status find_holder(struct openings *openings, struct opening *
                                      uint64_t now_usec, struct process_info *ret_info) {
         enum owner_status status;
 
-        status = socket_holders_find_young(openings->holders, socket->inode, SEARCH_LIKELY, now_usec, ret_info);
+        status = socket_holders_find_young(openings->holders, socket->inode,
+                                           opening->unaccepted ? SEARCH_LIKELY_SERVERS : SEARCH_LIKELY, now_usec, ret_info);
         if (status != OWNER_NO_PROCESS || !is_still_there(openings, opening, socket))
                 return status;
         return search_holder(openings, opening, socket->inode, now_usec, ret_info);

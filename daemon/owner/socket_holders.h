@@ -29,8 +29,10 @@ enum owner_status socket_holders_find(struct socket_holders *holders, uint64_t i
  * late and a few others in turn are looked at. OWNER_NO_PROCESS: none of these has it, perhaps not yet, or it is over already.
  * *ret_info: what /proc/PID/stat says of it; no strings are in it. */
 enum young_search {
-        SEARCH_LIKELY,  /* only where it costs little: what is known already, and what those of late wait for */
-        SEARCH_SERVERS, /* that, and all sockets of those of late: it was accepted just now */
+        SEARCH_LIKELY,         /* only where it costs little: who has just started, what is known already, and what those of late
+                                * wait for */
+        SEARCH_LIKELY_SERVERS, /* not who has just started: it was accepted just now */
+        SEARCH_SERVERS,        /* all sockets of those of late besides */
         SEARCH_ALL,
 };
 enum owner_status socket_holders_find_young(struct socket_holders *holders, uint64_t inode, enum young_search search,

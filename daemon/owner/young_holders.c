@@ -182,10 +182,8 @@ static struct holder *find_accepted(struct socket_holders *holders, uint64_t ino
 }
 
 static struct holder *find_opened(struct socket_holders *holders, uint64_t inode, uint64_t now_usec) {
-        struct holder *holder = find_in_started(holders, inode);
+        struct holder *holder = find_in_recent(holders, inode, 0, LATEST);
 
-        if (!holder)
-                holder = find_in_recent(holders, inode, 0, LATEST);
         if (!holder)
                 holder = find_in_youngest(holders, inode, YOUNG_NUMBERS);
         if (!holder)
@@ -330,7 +328,8 @@ static enum owner_status answer_anew(struct socket_holders *holders, struct hold
         if (is_same)
                 directory = recent->directory;
         else {
-                holders_forget_recent(holders, holder->pid);
+                if (recent && recent->is_held) /* it is another's number now */
+                        holders_forget_recent(holders, holder->pid);
                 forget_own(holders, holder->pid);
                 directory = opened = open_holder(holders, holder, &info, &parent);
         }
@@ -377,9 +376,11 @@ static enum owner_status answer(struct socket_holders *holders, struct holder *h
         return OWNER_FOUND;
 }
 
-static struct holder *find_likely(struct socket_holders *holders, uint64_t inode, uint64_t now_usec) {
+static struct holder *find_likely(struct socket_holders *holders, uint64_t inode, bool accepted, uint64_t now_usec) {
         struct holder *holder = find_known(holders, inode);
 
+        if (!holder && !accepted)
+                holder = find_in_started(holders, inode);
         if (!holder)
                 holder = find_among_targets(holders, inode, now_usec);
         if (!holder)
@@ -394,9 +395,9 @@ enum owner_status socket_holders_find_young(struct socket_holders *holders, uint
         holders->wanted = inode;
         holders->whole = 0;
         make_room(holders);
-        holder = find_likely(holders, inode, now_usec);
-        if (!holder && search != SEARCH_LIKELY && holders->forks_usec != now_usec)
+        if (holders->forks_usec != now_usec)
                 holders_note_forks(holders, now_usec);
+        holder = find_likely(holders, inode, search == SEARCH_LIKELY_SERVERS || search == SEARCH_SERVERS, now_usec);
         if (!holder && search == SEARCH_SERVERS)
                 holder = find_accepted(holders, inode);
         if (!holder && search == SEARCH_ALL)

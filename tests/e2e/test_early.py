@@ -233,7 +233,7 @@ def test_flood_is_bounded(build):
         send_syns(b, "10.9.0.2", "10.9.0.1", 8000, 20000)
         on_a.settled()
         used, passed = (ticks(on_a) - before) / os.sysconf("SC_CLK_TCK"), time.monotonic() - begin
-        assert used < passed / 4 + 0.1, (used, passed)  # with what it may have saved up, and ticks cut off
+        assert used < passed / 3 + 0.1, (used, passed)  # with what it may have saved up, and ticks cut off
 
         def is_looked_at():
             client.tell("connect", "c", "10.9.0.2", 8001)
