@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import DEADLINE, daemon_on, has_owner, hosts, main, streamed, traffic, until
+from harness import DEADLINE, daemon_on, descriptors, has_owner, hosts, main, streamed, traffic, until
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
 
@@ -63,11 +63,6 @@ def answers(daemon):
     return daemon.ctl("status", check=False, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def open_files(descriptors):
-    """What they are: sockets and such without their numbers."""
-    return [re.sub(r":\[\d+\]", "", os.readlink(path)) for path in descriptors.iterdir()]
-
-
 def test_daemon(build):
     """While it runs it does without: libsystemd gives up a connection then, which is made anew; nothing is lost that is
     not counted, and no descriptor stays open."""
@@ -78,12 +73,10 @@ def test_daemon(build):
         program.chmod(0o755)
         os.symlink(f"{build}/netflowctl", f"{directory}/netflowctl")
         with daemon_on(a, directory) as daemon:
-            descriptors = pathlib.Path(f"/proc/{daemon.process.pid}/fd")
             with streamed(a, b, "10.9.0.2"):
                 until(lambda: daemon.ledger()["attributed"] > 0, "an owner that was looked up")
             daemon.settled()
-            before = sorted(until(lambda: not any("pidfd" in file for file in open_files(descriptors)) and
-                                  open_files(descriptors), "the end of both processes"))
+            before = descriptors(daemon)
             for _ in range(4):
                 daemon.process.send_signal(signal.SIGUSR2)
                 call = subprocess.Popen([f"{build}/netflowctl", "rank"], env=daemon.environment,
@@ -98,7 +91,7 @@ def test_daemon(build):
             ledger = daemon.settled()
             assert ledger["seen"] == ledger["attributed"] + sum(
                 value for key, value in ledger.items() if key.startswith("unattributed-")), ledger
-            until(lambda: sorted(open_files(descriptors)) == before, "no more descriptors than before")
+            until(lambda: descriptors(daemon) == before, "no more descriptors than before")
             daemon.process.send_signal(signal.SIGTERM)
             output = daemon.process.communicate(timeout=DEADLINE)[1]
             assert daemon.process.returncode == 0 and not WARNINGS.sub("", output), output

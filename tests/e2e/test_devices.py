@@ -168,6 +168,7 @@ def test_moved_to_another_namespace(build):
             seen, ledger = ledger["seen"], daemon.settled()
             assert ledger["seen"] - seen == total(a.counters("d0", 14)) - total(before), ledger
             a.sh(f"ip link set d0 netns {c.name}")
+            until_state(daemon, "d0", "gone")
 
 
 def test_addresses_change(build):
