@@ -489,7 +489,7 @@ static void put_back(struct openings *openings, const struct looks *looks, size_
         }
 }
 
-/* Returns how many of SOCK_DIAG_MANY. */
+/* Returns how many: SOCK_DIAG_MANY, where there may be more. */
 static size_t look_at_some(struct openings *openings, uint64_t now_usec, size_t max, opener_handler handler,
                            void *userdata) {
         struct looks looks;

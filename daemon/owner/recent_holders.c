@@ -76,8 +76,8 @@ void holders_note_forks(struct socket_holders *holders, uint64_t now_usec) {
         holders->forks_usec = now_usec;
 }
 
-bool holders_is_settled(const struct socket_holders *holders, const struct recent_holder *recent) {
-        return recent->is_held && recent->whole && recent->settled != 0 && recent->settled == holders->forks;
+uint64_t holders_settled(const struct socket_holders *holders, const struct recent_holder *recent) {
+        return recent && recent->is_held && recent->whole && recent->settled == holders->forks ? recent->settled : 0;
 }
 
 /* Returns whether it is there, and not too large. */
@@ -86,9 +86,7 @@ static bool read_epoll(struct socket_holders *holders, uint32_t pid, uint32_t ep
 
         if (!recent || !recent->is_held)
                 return false;
-        holders->reading = pid;
-        holders->was_whole = recent->whole;
-        holders->was_settled = holders_is_settled(holders, recent) ? recent->settled : 0;
+        holders_begin_reading(holders, pid, recent);
         return proc_for_each_target(recent->directory, epoll, holders_on_socket, holders) >= 0;
 }
 

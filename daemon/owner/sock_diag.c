@@ -215,6 +215,8 @@ static int read_list(struct sock_diag *diag, struct answers *answers) {
                 }
                 r = mnl_cb_run(diag->buffer, (size_t) n, diag->sequence, mnl_socket_get_portid(diag->socket),
                                on_socket, answers);
+                if (r < 0 && errno == ENOENT)
+                        return 0; /* there are none of that kind */
                 if (r < 0) {
                         r = -errno;
                         disconnect(diag);

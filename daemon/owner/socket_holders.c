@@ -111,11 +111,17 @@ int holders_on_socket(uint32_t fd, uint64_t inode, void *userdata) {
         return 0;
 }
 
+void holders_begin_reading(struct socket_holders *holders, uint32_t pid, const struct recent_holder *recent) {
+        holders->reading = pid;
+        holders->was_whole = recent && recent->whole;
+        holders->was_settled = holders_settled(holders, recent);
+}
+
 /* Returns as proc_for_each_socket(). */
-int holders_read(struct socket_holders *holders, uint32_t pid, socket_handler handler) {
+int holders_read(struct socket_holders *holders, uint32_t pid, const struct recent_holder *recent, socket_handler handler) {
         int r;
 
-        holders->reading = pid;
+        holders_begin_reading(holders, pid, recent);
         holders->n_sockets = holders->n_unseen = 0;
         r = proc_for_each_socket(holders->config.proc_root, pid, handler, holders, &holders->stats.proc_races);
         if (r == -ESRCH)
@@ -124,9 +130,7 @@ int holders_read(struct socket_holders *holders, uint32_t pid, socket_handler ha
 }
 
 static void read_process(struct socket_holders *holders, uint32_t pid) {
-        holders->was_whole = false;
-        holders->was_settled = 0;
-        (void) holders_read(holders, pid, holders_on_socket);
+        (void) holders_read(holders, pid, NULL, holders_on_socket);
 }
 
 /* Returns whether the process was known, which it is from now on. */

@@ -117,16 +117,20 @@ void holders_hold_on(struct recent_holder *recent, int directory);
 /* Looks whether anything has forked. */
 void holders_note_forks(struct socket_holders *holders, uint64_t now_usec);
 
-/* Has nothing been seen to fork since it had no children, and all that it holds was read? */
-bool holders_is_settled(const struct socket_holders *holders, const struct recent_holder *recent);
+/* Where nothing has been seen to fork since one of those of late had no children, and all that it holds was read: its `settled`,
+ * which is not 0. 0: it is not settled, or recent is NULL. */
+uint64_t holders_settled(const struct socket_holders *holders, const struct recent_holder *recent);
 
 /* Enters what the instances of epoll(7) of one of those of late wait for, once for each value of now_usec. It need not be
  * there: who finds one of them sees whether it is. */
 void holders_read_targets(struct socket_holders *holders, uint32_t pid, uint64_t now_usec);
 
-/* Calls handler for the sockets of a process; holders_on_socket() is one that enters them all. Returns as
+/* What holders_on_socket() enters from now on is of this process, and recent what has been known of it; NULL: nothing. */
+void holders_begin_reading(struct socket_holders *holders, uint32_t pid, const struct recent_holder *recent);
+
+/* Calls handler for the sockets of a process; holders_on_socket() is one that enters them all. recent as above. Returns as
  * proc_for_each_socket(). */
-int holders_read(struct socket_holders *holders, uint32_t pid, socket_handler handler);
+int holders_read(struct socket_holders *holders, uint32_t pid, const struct recent_holder *recent, socket_handler handler);
 int holders_on_socket(uint32_t fd, uint64_t inode, void *userdata);
 
 /* Calls handler for all processes, which is to note each, and forgets those that are gone. Returns as

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <string.h>
 
 #include "owner/process_reader.h"
 #include "owner/socket_holders_internal.h"
@@ -62,26 +61,29 @@ static struct holder *find_known(struct socket_holders *holders, uint64_t inode)
 
 /* Does this process have it? The entry; NULL. */
 static struct holder *find_in(struct socket_holders *holders, uint32_t pid, uint64_t inode) {
-        struct recent_holder *recent = holders_find_recent(holders, pid);
+        const struct recent_holder *recent = holders_find_recent(holders, pid);
         int r;
 
         holders->stats.candidate_scans++;
-        holders->was_whole = recent && recent->whole;
-        holders->was_settled = recent && holders_is_settled(holders, recent) ? recent->settled : 0;
         holders->lacks_room = false;
-        r = holders_read(holders, pid, on_young_socket);
+        r = holders_read(holders, pid, recent, on_young_socket);
         if (r == -ESRCH)
                 holders_forget_recent(holders, pid);
         holders->whole = r == 0 && !holders->lacks_room ? pid : 0;
         return find_known(holders, inode);
 }
 
+/* The numbers of those of late; reading may reorder them. */
+static void copy_recent(const struct socket_holders *holders, uint32_t ret_pids[static RECENT_MAX]) {
+        for (size_t i = 0; i < RECENT_MAX; i++)
+                ret_pids[i] = holders->recent[i].pid;
+}
+
 /* Who serves many connections waits for them with epoll(7), which tells of all of them at once. */
 static struct holder *find_among_targets(struct socket_holders *holders, uint64_t inode, uint64_t now_usec) {
-        uint32_t pids[RECENT_MAX] = {}; /* reading may reorder them */
+        uint32_t pids[RECENT_MAX];
 
-        for (size_t i = 0; i < RECENT_MAX; i++)
-                pids[i] = holders->recent[i].pid;
+        copy_recent(holders, pids);
         for (size_t i = 0; i < RECENT_MAX && pids[i] != 0; i++)
                 holders_read_targets(holders, pids[i], now_usec);
         return find_known(holders, inode);
@@ -96,7 +98,7 @@ static struct holder *enter(struct socket_holders *holders, uint64_t inode, uint
                 if (!holder)
                         return NULL;
                 holder->own = recent && recent->whole;
-                holder->since = recent && holders_is_settled(holders, recent) ? recent->settled : 0;
+                holder->since = holders_settled(holders, recent);
         }
         holder->pid = pid;
         holder->fd = fd;
@@ -116,11 +118,11 @@ static struct holder *find_at_recent(struct socket_holders *holders, uint64_t in
 
 static struct holder *find_in_recent(struct socket_holders *holders, uint64_t inode, size_t first, size_t end) {
         struct holder *holder = NULL;
-        struct recent_holder recent[RECENT_MAX];
+        uint32_t pids[RECENT_MAX];
 
-        memcpy(recent, holders->recent, sizeof(recent)); /* reading may reorder it */
-        for (size_t i = first; i < end && recent[i].pid != 0 && !holder; i++)
-                holder = find_in(holders, recent[i].pid, inode);
+        copy_recent(holders, pids);
+        for (size_t i = first; i < end && pids[i] != 0 && !holder; i++)
+                holder = find_in(holders, pids[i], inode);
         return holder;
 }
 
@@ -286,7 +288,7 @@ static void note_answer(struct socket_holders *holders, struct recent_holder *re
         if (recent->asked != holders->forks)
                 recent->n_asked = 0;
         recent->asked = holders->forks;
-        if (++recent->n_asked >= WORTH_WHILE && !has_children && !recent->is_large && !holders_is_settled(holders, recent))
+        if (++recent->n_asked >= WORTH_WHILE && !has_children && !recent->is_large && holders_settled(holders, recent) == 0)
                 settle(holders, recent, now_usec);
 }
 
@@ -312,7 +314,7 @@ static bool is_held_by(const struct recent_holder *recent, int directory) {
         return recent && recent->is_held && recent->directory == directory;
 }
 
-/* As holders_answer(), of one that has just been found. */
+/* Is it its holder's alone, and who is that? Of one that has just been found. */
 static enum owner_status answer_anew(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
                                      struct process_info *ret_info) {
         struct recent_holder *recent = holders_find_recent(holders, holder->pid);
@@ -355,8 +357,8 @@ static enum owner_status answer_anew(struct socket_holders *holders, struct hold
 }
 
 /* Did it come by this socket while it was settled, and is it so still? It was seen to have it before. */
-static bool is_its_alone(struct socket_holders *holders, const struct recent_holder *recent, const struct holder *holder) {
-        return recent && holders_is_settled(holders, recent) && holder->since == recent->settled && !holder->shared;
+static bool is_its_alone(const struct socket_holders *holders, const struct recent_holder *recent, const struct holder *holder) {
+        return holder->since != 0 && holder->since == holders_settled(holders, recent) && !holder->shared;
 }
 
 static enum owner_status answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
