@@ -45,6 +45,27 @@ def attributed(daemon, is_its):
     return sum(row["total"]["in"] + row["total"]["out"] for row in daemon.rank() if is_its(row))
 
 
+def best_rounds(ends, load, enough):
+    """Moves the load until there is a round in which each end (a daemon, its host, and which rows are right there) has had more
+    than enough of the bytes; in no round has anybody else a byte of it. Gives the best shares there were."""
+    best = [0] * len(ends)
+
+    def round_shares():
+        counted = [moved(host) for _, host, _ in ends]
+        had = [attributed(daemon, is_its) for daemon, _, is_its in ends]
+        load()
+        for i, (daemon, host, is_its) in enumerate(ends):
+            daemon.settled()
+            best[i] = max(best[i], (attributed(daemon, is_its) - had[i]) / (moved(host) - counted[i]))
+        return all(share > least for share, least in zip(best, enough))
+
+    until(round_shares, lambda: f"a round that was seen: {best}")
+    for daemon, host, is_its in ends:
+        assert_balanced(daemon, daemon.settled())
+        assert attributed(daemon, is_its) == attributed(daemon, lambda row: True) <= moved(host), daemon.rank()
+    return best
+
+
 def test_one_shot(build):
     """A process for each request, over as it began, which the drains never see: soon there is a round in which most of it
     is theirs, and some each worker's on the other side, however busy this machine is; in no round has anybody else a
@@ -52,22 +73,12 @@ def test_one_shot(build):
     with hosts() as (a, b), nginx(b) as workers, daemon_on(a, build, *PROCFS) as on_a, \
             daemon_on(b, build, *PROCFS) as on_b:
         ends = ((on_a, a, lambda row: row.get("name") == "curl"), (on_b, b, lambda row: row.get("pid") in workers))
-        best = [0, 0]
 
-        def round_shares():
-            counted = [moved(host) for _, host, _ in ends]
-            had = [attributed(daemon, is_its) for daemon, _, is_its in ends]
+        def fifty_curls():
             for i in range(50):
                 a.sh(f"curl -s -o /dev/null http://{('10.9.0.2', '[fd09::2]')[i % 2]}/file")
-            for i, (daemon, host, is_its) in enumerate(ends):
-                daemon.settled()
-                best[i] = max(best[i], (attributed(daemon, is_its) - had[i]) / (moved(host) - counted[i]))
-            return best[0] > 0.5 and best[1] > 0.2
 
-        until(round_shares, "a round that was seen")
-        for daemon, host, is_its in ends:
-            assert_balanced(daemon, daemon.settled())
-            assert attributed(daemon, is_its) == attributed(daemon, lambda row: True) <= moved(host), daemon.rank()
+        best = best_rounds(ends, fifty_curls, (0.5, 0.2))
         for row in on_a.rank():  # each has its own bytes, and is known by its name though it is gone
             assert row["total"]["in"] + row["total"]["out"] < 25000, row
         return "best rounds: client {:.1f} %, server {:.1f} %".format(*(100 * share for share in best))
@@ -80,21 +91,9 @@ def test_flat_out(build):
     with hosts() as (a, b), nginx(b) as workers, daemon_on(a, build, *PROCFS, *BUSY) as on_a, \
             daemon_on(b, build, *PROCFS, *BUSY) as on_b:
         ends = ((on_a, a, lambda row: row.get("name") == "wrk"), (on_b, b, lambda row: row.get("pid") in workers))
-        best, least = [0, 0], 0.02 if sanitized(build) else 0.4
-
-        def round_shares():
-            counted = [moved(host) for _, host, _ in ends]
-            had = [attributed(daemon, is_its) for daemon, _, is_its in ends]
-            a.sh("wrk -t1 -c20 -d1s -H 'Connection: close' http://10.9.0.2/small")
-            for i, (daemon, host, is_its) in enumerate(ends):
-                daemon.settled()
-                best[i] = max(best[i], (attributed(daemon, is_its) - had[i]) / (moved(host) - counted[i]))
-            return best[0] > least and best[1] > least
-
-        until(round_shares, lambda: f"a round that was seen: {best}")
-        for daemon, host, is_its in ends:
-            assert_balanced(daemon, daemon.settled())
-            assert attributed(daemon, is_its) == attributed(daemon, lambda row: True) <= moved(host), daemon.rank()
+        least = 0.02 if sanitized(build) else 0.4
+        best = best_rounds(ends, lambda: a.sh("wrk -t1 -c20 -d1s -H 'Connection: close' http://10.9.0.2/small"),
+                           (least, least))
         return "best rounds: client {:.1f} %, server {:.1f} %".format(*(100 * share for share in best))
 
 
@@ -106,26 +105,18 @@ def test_one_shot_udp(build):
     """A process for each question, which ends with the answer: soon there is a round in which most of it is theirs."""
     with hosts() as (a, b), daemon_on(a, build, *PROCFS) as on_a, traffic(b) as server:
         server.tell("udp", "s", "0.0.0.0", 7000)
-        best = 0
 
         def is_its(row):
             return row.get("name", "").startswith("python3") and row["total"]["out"] == 128
 
-        def round_share():
-            nonlocal best
-            counted, had = moved(a), attributed(on_a, is_its)
+        def twenty_questions():
             for _ in range(20):
                 with a.start([sys.executable, "-S", "-c", QUERY]) as client:
                     server.tell("answer", "s", 1)
                     assert client.wait(DEADLINE) == 0
-            on_a.settled()
-            best = max(best, (attributed(on_a, is_its) - had) / (moved(a) - counted))
-            return best > 0.5
 
-        until(round_share, "a round that was seen")
-        assert_balanced(on_a, on_a.settled())
-        assert attributed(on_a, is_its) == attributed(on_a, lambda row: True), on_a.rank()
-        return f"best round: {100 * best:.1f} %"
+        best = best_rounds(((on_a, a, is_its),), twenty_questions, (0.5,))
+        return f"best round: {100 * best[0]:.1f} %"
 
 
 def test_contest(build):
