@@ -263,16 +263,20 @@ void engine_close_source(struct engine *engine) {
         give_up_pending(engine, stats.pending);
         source_stats_add(&engine->earlier, &stats);
         source_free(TAKE_PTR(engine->source));
+        engine->read_usec = 0;
         early_look_stop(TAKE_PTR(engine->early));
 }
 
 int engine_drain(struct engine *engine, int max_packets, struct source_error *ret_error) {
+        const uint64_t now = clock_usec(CLOCK_REALTIME);
         int r = 0;
 
         /* what cannot be read now stays as it was, and is tried again with the next drain */
         (void) interfaces_update(engine->interfaces);
         if (engine->source)
                 r = source_drain(engine->source, max_packets, engine_take_sample, engine, ret_error);
+        if (r >= 0)
+                engine->read_usec = now;
         engine_settle(engine, clock_usec(CLOCK_MONOTONIC), false);
         if (r < 0 && engine->source) {
                 engine->last_error = *ret_error;
@@ -369,6 +373,8 @@ bool engine_pending(const struct engine *engine) {
 uint64_t engine_now(const struct engine *engine) {
         if (engine->config.savefile) /* the second of its last packet is over */
                 return engine->packet_clock + USEC_PER_SEC;
+        if (engine_drained_by_fd(engine) && engine->read_usec != 0) /* what moved until then is in, and nothing else */
+                return engine->read_usec;
         return clock_usec(CLOCK_REALTIME) - CLOSE_DELAY_USEC;
 }
 

@@ -109,7 +109,8 @@ bool engine_knows_flows(const struct engine *engine);
 bool engine_pending(const struct engine *engine);
 
 /* The time that windows end at, CLOCK_REALTIME in µs: a little behind the clock, so that what the kernel
- * still holds back of a second that has just ended is in; for a savefile, the packets' own clock. */
+ * still holds back of a second that has just ended is in; where it is read once a second, the time of that; for a
+ * savefile, the packets' own clock. */
 uint64_t engine_now(const struct engine *engine);
 
 /* Who we are; good as long as the engine. */

@@ -65,15 +65,24 @@ static int wait_for_packets(struct capture *capture) {
         return sd_event_add_io(capture->config.event, &capture->packets, fd, EPOLLIN, on_packets, capture);
 }
 
+static int drain_engine(struct capture *capture) {
+        struct source_error error = {};
+        int n;
+
+        n = engine_drain(capture->config.engine, DRAIN_PACKETS, &error);
+        if (n < 0)
+                fail(capture, error.text);
+        else if (engine_drained_by_fd(capture->config.engine))
+                capture->config.read(capture->config.userdata);
+        return n;
+}
+
 /* Reads what there is, and sees to the next time. */
 static int drain(struct capture *capture) {
-        struct source_error error = {};
         bool busy;
         int n;
 
-        n = engine_due(capture->config.engine) ? engine_drain(capture->config.engine, DRAIN_PACKETS, &error) : 0;
-        if (n < 0)
-                fail(capture, error.text);
+        n = engine_due(capture->config.engine) ? drain_engine(capture) : 0;
         store_drain(capture->config.store);
         if (only_by_fd(capture))
                 return wait_for_packets(capture);

@@ -20,9 +20,10 @@ struct capture_config {
         uint64_t timeout_usec; /* UINT64_MAX: none; for captures that ask for none of their own */
 
         /* Called when it has started, or has stopped: reason is NETFLOWD_STOPPED_…, and why is NULL but for
-         * an error. */
+         * an error. And when a source has been read that asks for it itself, once a second: we are awake. */
         void (*started)(void *userdata);
         void (*stopped)(const char *reason, const char *why, void *userdata);
+        void (*read)(void *userdata);
         void *userdata;
 };
 

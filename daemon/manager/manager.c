@@ -26,6 +26,9 @@
 #define TICK_USEC       (1 * USEC_PER_SEC)
 #define TICK_DELAY_USEC (50 * USEC_PER_MSEC)
 
+/* A source that wakes us once a second brings the tick with it; where it does not, the tick comes this much later. */
+#define TICK_LATE_USEC (500 * USEC_PER_MSEC)
+
 #define QUOTA_TICKS 10u /* how often it is looked for a quota */
 
 #define EXIT_USAGE 2
@@ -42,8 +45,9 @@ struct manager {
         sd_event *event;
         struct capture *capture;
         sd_event_source *tick_timer;
-        bool ready;   /* has been on the bus */
-        uint64_t signals_usec; /* when they were sent last, CLOCK_MONOTONIC */
+        uint64_t tick_usec;    /* when the last one was, CLOCK_MONOTONIC */
+        uint64_t signals_usec; /* when they were sent last, likewise */
+        bool ready;            /* has been on the bus */
         bool bus_was_stuck; /* and has not been there again since */
         bool bus_is_lost;   /* which has been said */
         bool name_refused; /* there again, but without our name: the connection is of no use */
@@ -213,6 +217,8 @@ static void reconnect(struct manager *manager) {
 
 /* Ticks come just after a second has closed, so that each is told of once. */
 static uint64_t until_tick(const struct manager *manager) {
+        if (engine_drained_by_fd(manager->engine))
+                return TICK_USEC + TICK_LATE_USEC;
         return TICK_USEC + TICK_DELAY_USEC - engine_now(manager->engine) % TICK_USEC;
 }
 
@@ -239,12 +245,11 @@ static void heed_cpu_limits(struct manager *manager) {
                          limits->has_cpu_quota && report_throttling(&manager->report, limits));
 }
 
-static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
-        struct manager *manager = userdata;
+static int tick(struct manager *manager) {
         int r;
 
-        (void) usec;
-        r = sd_event_source_set_time_relative(source, until_tick(manager));
+        manager->tick_usec = clock_usec(CLOCK_MONOTONIC);
+        r = sd_event_source_set_time_relative(manager->tick_timer, until_tick(manager));
         if (r < 0)
                 return r;
         capture_tick(manager->capture);
@@ -256,6 +261,20 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         report_losses(&manager->report, manager->engine);
         heed_cpu_limits(manager);
         return 0;
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source;
+        (void) usec;
+        return tick(userdata);
+}
+
+/* A wake-up of its own would cost as much as all that a tick does. Where it cannot be put off, it comes twice. */
+static void on_read(void *userdata) {
+        struct manager *manager = userdata;
+
+        if (clock_usec(CLOCK_MONOTONIC) + TICK_DELAY_USEC >= manager->tick_usec + TICK_USEC)
+                (void) tick(manager);
 }
 
 /* The rest is as it was, be it by a call on the bus. */
@@ -349,6 +368,7 @@ static int start_reading(struct manager *manager) {
                 .timeout_usec = manager->config->config->timeout_usec,
                 .started = on_started,
                 .stopped = on_stopped,
+                .read = on_read,
                 .userdata = manager,
         };
 
