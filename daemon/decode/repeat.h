@@ -7,15 +7,16 @@
 
 #include "decode/decode.h"
 
-/* Link header, IPv6 header, ports. */
-#define REPEAT_BYTES (20 + 40 + 4)
+/* Of 8 bytes: IPv6 header and ports. */
+#define REPEAT_WORDS 6
 
-/* A packet to tell those by that are like it but for their length and TCP flags: trains of packets of one flow need not
- * be decoded each. */
+/* A packet to tell those by that are like it but for their length: trains of packets of one flow need not be decoded
+ * each. */
 struct repeat {
-        uint8_t bytes[REPEAT_BYTES]; /* how it begins */
-        uint8_t network;             /* where its IP header begins; 0: nothing is told by it */
-        uint8_t transport;           /* and that of TCP or UDP */
+        uint64_t words[REPEAT_WORDS], masks[REPEAT_WORDS]; /* of its IP header and ports, what decides */
+        uint8_t link[20];                                  /* its link header, */
+        uint8_t network;                                   /* which takes as many; 0: nothing is told by it */
+        uint8_t length;                                    /* of IP header and ports */
         bool tcp;
 };
 
@@ -25,7 +26,8 @@ struct repeat {
 bool repeat_set(struct repeat *repeat, int link_type, const uint8_t *data, size_t captured,
                 const struct packet *packet);
 
-/* Is that a packet of which decode_packet() would say the same but for *ret_bytes and *ret_connection_start? captured and
- * wire_length are as there, and the link type is the same. Where it may be, or not, it says false. */
+/* Is that a packet of which decode_packet() would say the same but for *ret_bytes, and that it does not start a
+ * connection? captured and wire_length are as there, and the link type is the same. Where it may be, or not, it says
+ * false. */
 bool repeat_is(const struct repeat *repeat, const uint8_t *data, size_t captured, size_t wire_length,
-               uint32_t *ret_bytes, bool *ret_connection_start);
+               uint32_t *ret_bytes);

@@ -192,15 +192,22 @@ static void on_packet(u_char *userdata, const struct pcap_pkthdr *header, const 
         struct member *member = (void *) userdata;
         const struct live_handle *capture = member->capture;
         uint64_t time_usec = pcap_usec(header);
+        const struct orient_memo *memo;
         struct sample sample;
+        uint32_t bytes;
 
         if (time_usec < capture->from_usec || time_usec >= capture->to_usec)
                 return;
         member->orient.counts.received++;
-        if (!orient_packet(&member->orient, data, header->caplen, header->len, time_usec, &sample))
+        memo = orient_recall(&member->orient, data, header->caplen, header->len, time_usec, &bytes);
+        if (memo && sample_run_extend(&member->run, memo->like, time_usec, bytes))
+                return;
+        if (memo)
+                sample = orient_sample_like(memo, time_usec, bytes);
+        else if (!orient_decode(&member->orient, data, header->caplen, header->len, time_usec, &sample))
                 return;
         if (!member->batch) {
-                sample_run_add(&member->run, &sample, capture->handler, capture->userdata);
+                sample_run_add(&member->run, &sample, memo ? memo->like : 0, capture->handler, capture->userdata);
                 return;
         }
         sample_batch_add(member->batch, &sample);
@@ -214,6 +221,7 @@ static int dispatch(struct member *member, int max_packets) {
         uint64_t before = member->orient.counts.received;
         int r;
 
+        orient_begin(&member->orient);
         r = pcap_handle_dispatch(member->handle, capture->device->name, max_packets, on_packet,
                                  (u_char *) member, &member->error);
         if (member->batch && sample_batch_is_full(member->batch))

@@ -259,35 +259,42 @@ static void remember(struct orient *orient, const struct interface *interface, c
         if (!may_remember(orient, interface, packet) ||
             !repeat_set(&memo->repeat, orient->link_type, data, captured, packet))
                 return;
-        memo->generation = interfaces_generation(orient->interfaces);
+        memo->like = ++orient->last_like;
         memo->sample = *sample;
+        memo->sample.connection_start = false;
         orient->oldest_memo = (orient->oldest_memo + 1) % ORIENT_MEMOS;
 }
 
-/* Is this packet one more of the same? What is asked for may be other than when that was remembered. */
-static bool recall(const struct orient *orient, const uint8_t *data, size_t captured, size_t wire_length,
-                   struct sample *ret_sample) {
-        if (some_count(orient))
-                return false;
-        for (size_t i = 0; i < ORIENT_MEMOS; i++) {
-                const struct orient_memo *memo = &orient->memos[i];
-                bool connection_start;
-                uint32_t bytes;
+void orient_begin(struct orient *orient) {
+        uint64_t generation = interfaces_generation(orient->interfaces);
 
-                if (!repeat_is(&memo->repeat, data, captured, wire_length, &bytes, &connection_start) ||
-                    memo->generation != interfaces_generation(orient->interfaces) ||
-                    orient->time_usec <= interfaces_changed_usec(orient->interfaces))
-                        continue;
-                *ret_sample = memo->sample;
-                ret_sample->time_usec = orient->time_usec;
-                ret_sample->bytes = bytes;
-                ret_sample->connection_start = connection_start;
-                return true;
-        }
-        return false;
+        if (generation == orient->generation && !some_count(orient))
+                return;
+        memset(orient->memos, 0, sizeof(orient->memos));
+        orient->generation = generation;
+        orient->changed_usec = interfaces_changed_usec(orient->interfaces);
 }
 
-bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, size_t wire_length,
+const struct orient_memo *orient_recall(const struct orient *orient, const uint8_t *data, size_t captured,
+                                        size_t wire_length, uint64_t time_usec, uint32_t *ret_bytes) {
+        for (size_t i = 0; i < ORIENT_MEMOS; i++) {
+                const struct orient_memo *memo = &orient->memos[i];
+
+                if (repeat_is(&memo->repeat, data, captured, wire_length, ret_bytes))
+                        return time_usec > orient->changed_usec ? memo : NULL;
+        }
+        return NULL;
+}
+
+struct sample orient_sample_like(const struct orient_memo *memo, uint64_t time_usec, uint32_t bytes) {
+        struct sample sample = memo->sample;
+
+        sample.time_usec = time_usec;
+        sample.bytes = bytes;
+        return sample;
+}
+
+bool orient_decode(struct orient *orient, const uint8_t *data, size_t captured, size_t wire_length,
                    uint64_t time_usec, struct sample *ret_sample) {
         const struct interface *interface = NULL;
         enum unattributed reason = UNATTRIBUTED_NOT_IP;
@@ -297,8 +304,6 @@ bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, 
         int r;
 
         orient->time_usec = time_usec;
-        if (recall(orient, data, captured, wire_length, ret_sample))
-                return true;
         r = decode_packet(orient->link_type, data, captured, wire_length, &packet, &reason);
         if (packet.ifindex == 0)
                 packet.ifindex = orient->ifindex;
@@ -335,5 +340,18 @@ bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, 
         if (interface && interface->kind == INTERFACE_TUNNEL)
                 orient->counts.tunnel_inner += packet.bytes;
         *ret_sample = sample;
+        return true;
+}
+
+bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, size_t wire_length,
+                   uint64_t time_usec, struct sample *ret_sample) {
+        const struct orient_memo *memo;
+        uint32_t bytes;
+
+        orient_begin(orient);
+        memo = orient_recall(orient, data, captured, wire_length, time_usec, &bytes);
+        if (!memo)
+                return orient_decode(orient, data, captured, wire_length, time_usec, ret_sample);
+        *ret_sample = orient_sample_like(memo, time_usec, bytes);
         return true;
 }

@@ -29,8 +29,8 @@ struct orient_counts {
 /* What became of a packet: the next one is likely to be of the same flow. */
 struct orient_memo {
         struct repeat repeat;
-        uint64_t generation;  /* of the interfaces */
-        struct sample sample; /* what such a packet is, but for its stamp, length and SYN */
+        uint64_t like;        /* names what such packets have in common */
+        struct sample sample; /* what such a packet is, but for its stamp and length; it is no SYN */
 };
 
 /* One for either way, so that data and what acknowledges it do not take turns. */
@@ -50,11 +50,27 @@ struct orient {
         uint64_t time_usec;                  /* of the packet under way */
         struct orient_memo memos[ORIENT_MEMOS];
         uint32_t oldest_memo;
+        uint64_t last_like;
+        uint64_t generation;   /* of the interfaces, when memos were good last, */
+        uint64_t changed_usec; /* which have been as they are since then, CLOCK_REALTIME */
         struct orient_counts counts;
 };
 
 /* Returns true with *ret_sample set, false when the packet does not count here. */
 bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, size_t wire_length,
+                   uint64_t time_usec, struct sample *ret_sample);
+
+/* The same in steps, for trains of packets, of which each needs no sample of its own. Before some are read: what was
+ * remembered is forgotten where interfaces or addresses are others now. */
+void orient_begin(struct orient *orient);
+
+/* First: is it like one that was decoded before? Returns that, good until the next one is decoded, with *ret_bytes the length; NULL: it is not. */
+const struct orient_memo *orient_recall(const struct orient *orient, const uint8_t *data, size_t captured,
+                                        size_t wire_length, uint64_t time_usec, uint32_t *ret_bytes);
+
+/* Then, where it is, and where it is not; that one returns as orient_packet(). */
+struct sample orient_sample_like(const struct orient_memo *memo, uint64_t time_usec, uint32_t bytes);
+bool orient_decode(struct orient *orient, const uint8_t *data, size_t captured, size_t wire_length,
                    uint64_t time_usec, struct sample *ret_sample);
 
 void orient_counts_add(struct orient_counts *counts, const struct orient_counts *more);

@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 
 #include "source/filter_compile.h"
-#include "util/clock.h"
 
 void pcap_handle_close(pcap_t **handle) {
         if (*handle)
@@ -171,10 +170,6 @@ int pcap_handle_dispatch(pcap_t *handle, const char *device, int max_packets, pc
         (void) snprintf(what, sizeof(what), "capturing on %s", device);
         say(ret_error, what, handle, r);
         return errno_of(r);
-}
-
-uint64_t pcap_usec(const struct pcap_pkthdr *header) {
-        return (uint64_t) header->ts.tv_sec * USEC_PER_SEC + (uint64_t) header->ts.tv_usec;
 }
 
 uint64_t drop_counter_read(struct drop_counter *counter, pcap_t *handle) {

@@ -8,6 +8,7 @@
 
 #include "source/filter.h"
 #include "source/source.h"
+#include "util/clock.h"
 
 /* Setting up and reading a live capture, in the cheapest correct way there is: what all sources of live
  * packets share. */
@@ -55,7 +56,9 @@ int pcap_handle_dispatch(pcap_t *handle, const char *device, int max_packets, pc
                          u_char *userdata, struct source_error *ret_error);
 
 /* The stamp of a packet, CLOCK_REALTIME in µs. */
-uint64_t pcap_usec(const struct pcap_pkthdr *header);
+static inline uint64_t pcap_usec(const struct pcap_pkthdr *header) {
+        return (uint64_t) header->ts.tv_sec * USEC_PER_SEC + (uint64_t) header->ts.tv_usec;
+}
 
 /* What the kernel had no room for, in 64 bits: pcap_stats(3PCAP) has 32, which wrap. Zero-initialised. */
 struct drop_counter {

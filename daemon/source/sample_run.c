@@ -17,18 +17,22 @@ static bool may_join(const struct sample *sample) {
 static bool joins(const struct sample_run *run, const struct sample *sample) {
         const struct sample *first = &run->sample;
 
-        /* stamps may go back, with the clock or between processors: then the difference is huge */
-        return run->open && sample->time_usec - first->time_usec < RUN_USEC &&
-               sample->time_usec / USEC_PER_SEC == first->time_usec / USEC_PER_SEC &&
-               sample->direction == first->direction && sample->ifindex == first->ifindex &&
+        return sample->time_usec - first->time_usec < run->span_usec && sample->direction == first->direction && sample->ifindex == first->ifindex &&
                memcmp(&sample->key, &first->key, sizeof(sample->key)) == 0 && may_join(sample);
 }
 
-void sample_run_add(struct sample_run *run, const struct sample *sample, sample_handler handler, void *userdata) {
+/* To the end of its second at the most: a bucket has what is of that second. */
+static uint64_t span_of(const struct sample *first) {
+        return MIN(RUN_USEC, USEC_PER_SEC - first->time_usec % USEC_PER_SEC);
+}
+
+void sample_run_add(struct sample_run *run, const struct sample *sample, uint64_t like, sample_handler handler,
+                    void *userdata) {
         if (joins(run, sample)) {
                 run->sample.bytes += sample->bytes;
                 run->sample.packets += sample->packets;
                 run->sample.last_usec = MAX(run->sample.last_usec, sample->time_usec);
+                run->like = like;
                 return;
         }
         sample_run_end(run, handler, userdata);
@@ -37,11 +41,12 @@ void sample_run_add(struct sample_run *run, const struct sample *sample, sample_
                 return;
         }
         run->sample = *sample;
-        run->open = true;
+        run->span_usec = span_of(sample);
+        run->like = like;
 }
 
 void sample_run_end(struct sample_run *run, sample_handler handler, void *userdata) {
-        if (run->open)
+        if (run->span_usec > 0)
                 handler(&run->sample, userdata);
-        run->open = false;
+        run->span_usec = 0;
 }

@@ -13,16 +13,15 @@
 static void check_repeat(int link_type, const uint8_t *data, size_t size) {
         struct repeat repeat = {};
         enum unattributed reason;
-        bool connection_start;
         struct packet packet;
         uint32_t bytes;
 
         if (decode_packet(link_type, data, size / 2, size / 2, &packet, &reason) < 0 ||
             !repeat_set(&repeat, link_type, data, size / 2, &packet) ||
-            !repeat_is(&repeat, data + size / 2, size - size / 2, size - size / 2, &bytes, &connection_start))
+            !repeat_is(&repeat, data + size / 2, size - size / 2, size - size / 2, &bytes))
                 return;
         expect(decode_packet(link_type, data + size / 2, size - size / 2, size - size / 2, &packet, &reason) == 0);
-        expect(packet.bytes == bytes && packet.connection_start == connection_start);
+        expect(packet.bytes == bytes && !packet.connection_start);
 }
 
 /* Two bytes: link type. One: the square root of half of what the snaplen cut off, so that super-packets can

@@ -78,19 +78,19 @@ static bool check(const struct repeat *repeat, const struct packet *before,
                   const struct packet_bytes *packet, size_t captured, size_t wire) {
         uint8_t *block = malloc(captured ?: 1);
         enum unattributed reason;
-        bool told, connection_start;
+        bool told;
         struct packet decoded;
         uint32_t bytes;
 
         assert_non_null(block);
         memcpy(block, packet->bytes, captured);
-        told = repeat_is(repeat, block, captured, wire, &bytes, &connection_start);
+        told = repeat_is(repeat, block, captured, wire, &bytes);
         if (told) {
                 assert_int_equal(decode_packet(packet->link_type, block, captured, wire, &decoded, &reason),
                                  0);
                 assert_same(&decoded, before);
                 assert_int_equal(decoded.bytes, bytes);
-                assert_int_equal(decoded.connection_start, connection_start);
+                assert_false(decoded.connection_start);
         }
         free(block);
         return told;
@@ -146,22 +146,23 @@ static void test_as_decoded(void **state) {
                         }
 }
 
-/* Its length is its own, and so is a SYN. */
+/* Its length is its own; a SYN is another thing. */
 static void test_what_differs(void **state) {
         struct packet_bytes packet = make_packet(LINK_LINUX_SLL2, false, IPPROTO_TCP);
-        bool connection_start;
         struct repeat repeat;
         uint32_t bytes;
 
         (void) state;
         (void) remember(&packet, &repeat);
         packet.bytes[20 + 3] -= 4;
-        packet.bytes[20 + 20 + 13] = 0x02;
-        assert_true(repeat_is(&repeat, packet.bytes, packet.size, packet.size, &bytes, &connection_start));
+        assert_true(repeat_is(&repeat, packet.bytes, packet.size, packet.size, &bytes));
         assert_int_equal(bytes, 20 + 24);
-        assert_true(connection_start);
+        packet.bytes[20 + 20 + 13] = 0x02;
+        assert_false(repeat_is(&repeat, packet.bytes, packet.size, packet.size, &bytes));
+        packet.bytes[20 + 20 + 13] = 0x12;
+        assert_true(repeat_is(&repeat, packet.bytes, packet.size, packet.size, &bytes));
         packet.bytes[20 + 19]++;
-        assert_false(repeat_is(&repeat, packet.bytes, packet.size, packet.size, &bytes, &connection_start));
+        assert_false(repeat_is(&repeat, packet.bytes, packet.size, packet.size, &bytes));
 }
 
 /* Nothing is told by a packet whose headers are others, which leaves what there was. */
@@ -169,19 +170,18 @@ static void test_not_set(void **state) {
         struct packet_bytes packet = make_packet(LINK_LINUX_SLL2, false, IPPROTO_UDP), other = packet;
         struct repeat repeat = {};
         enum unattributed reason;
-        bool connection_start;
         struct packet decoded;
         uint32_t bytes;
 
         (void) state;
-        assert_false(repeat_is(&repeat, packet.bytes, packet.size, packet.size, &bytes, &connection_start));
+        assert_false(repeat_is(&repeat, packet.bytes, packet.size, packet.size, &bytes));
         (void) remember(&packet, &repeat);
         other.bytes[20 + 6] = 0x20; /* a fragment */
         assert_int_equal(
                 decode_packet(other.link_type, other.bytes, other.size, other.size, &decoded, &reason), 0);
         assert_false(repeat_set(&repeat, other.link_type, other.bytes, other.size, &decoded));
         assert_false(repeat_set(&repeat, LINK_RAW, packet.bytes + 20, packet.size - 20, &decoded));
-        assert_true(repeat_is(&repeat, packet.bytes, packet.size, packet.size, &bytes, &connection_start));
+        assert_true(repeat_is(&repeat, packet.bytes, packet.size, packet.size, &bytes));
 }
 
 int main(void) {

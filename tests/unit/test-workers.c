@@ -124,7 +124,7 @@ static void add_to_run(struct sample_run *run, uint16_t port, uint64_t time_usec
 
         sample.time_usec = time_usec;
         sample.connection_start = syn;
-        sample_run_add(run, &sample, take, taken);
+        sample_run_add(run, &sample, 0, take, taken);
 }
 
 /* One sample of what follows each other within moments; the order stays. */
@@ -163,12 +163,12 @@ static void test_run_alone(void **state) {
 
         (void) state;
         sample.fragment = FRAGMENT_LATER;
-        sample_run_add(&run, &sample, take, &taken);
-        sample_run_add(&run, &sample, take, &taken);
+        sample_run_add(&run, &sample, 0, take, &taken);
+        sample_run_add(&run, &sample, 0, take, &taken);
         sample.fragment = FRAGMENT_NONE;
         sample.keyless = true;
-        sample_run_add(&run, &sample, take, &taken);
-        sample_run_add(&run, &sample, take, &taken);
+        sample_run_add(&run, &sample, 0, take, &taken);
+        sample_run_add(&run, &sample, 0, take, &taken);
         assert_int_equal(taken.n, 4);
 }
 
