@@ -251,9 +251,3 @@ int proc_read_last_pid(int fd, uint32_t *ret_pid) {
 
         return n < 0 ? -errno : parse_loadavg(text, (size_t) n, ret_pid);
 }
-
-int proc_last_pid(const char *proc_root, uint32_t *ret_pid) {
-        _cleanup_close_ int fd = proc_open_last_pid(proc_root);
-
-        return fd < 0 ? fd : proc_read_last_pid(fd, ret_pid);
-}

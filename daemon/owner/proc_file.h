@@ -54,12 +54,9 @@ int proc_for_each_pid(const char *proc_root, pid_handler handler, void *userdata
 /* "0.20 0.18 0.12 1/80 11206\n": the pid at the end of the line, proc_loadavg(5). Returns 0 or -EBADMSG. */
 int parse_loadavg(const char *text, size_t length, uint32_t *ret_pid);
 
-/* The process or thread that was created last, in our own pid namespace: while it stays the same, nothing
- * has forked (proc_loadavg(5)). Returns 0, or a negative errno. */
-int proc_last_pid(const char *proc_root, uint32_t *ret_pid);
-
-/* What that is read from, opened, for those who read it often; the caller closes it. A negative errno. */
+/* What proc_read_last_pid() reads, again and again; the caller closes it. A negative errno. */
 int proc_open_last_pid(const char *proc_root);
 
-/* As proc_last_pid(), of what has been opened. */
+/* The process or thread that was created last, in our own pid namespace: while it stays the same, nothing
+ * has forked (proc_loadavg(5)). Returns 0, or a negative errno. */
 int proc_read_last_pid(int fd, uint32_t *ret_pid);

@@ -158,28 +158,14 @@ static void remember_sole(struct procfs_owner *owner, const struct flow_key *key
         sole->protocol = key->protocol;
 }
 
-/* The kernel's lookup picks one socket for an incoming packet. With UDP, that may not be the one that sent,
- * or not the only one that got it: with SO_REUSEPORT, with SO_REUSEADDR and multicast (mDNS), with a
- * wildcard beside a specific address, with one that is connected beside one that is not. Returns 0 or a
- * negative errno; *ret_status is OWNER_FOUND when all that could have the flow are held by *process alone,
- * OWNER_SHARED when not, OWNER_BUSY when that cannot be told yet. */
-static int find_others(struct procfs_owner *owner, const struct flow_key *key, uint64_t inode,
-                       const struct process_id *process, uint64_t now_usec, enum owner_status *ret_status) {
+/* Of all sockets on its port: OWNER_FOUND, OWNER_SHARED or OWNER_BUSY, see find_others(). */
+static enum owner_status weigh_others(struct procfs_owner *owner, const struct flow_key *key, uint64_t inode,
+                                      const struct process_id *process, const struct socket_info *sockets, int n,
+                                      uint64_t now_usec) {
         enum owner_status status = OWNER_FOUND;
-        struct socket_info sockets[BOUND_MAX];
         struct process_id other;
         bool port_is_its = true;
-        int n;
 
-        if (known_sole(owner, key, process, now_usec)) {
-                *ret_status = OWNER_FOUND;
-                return 0;
-        }
-        n = list_bound(owner, key->protocol, key->local_port, UINT32_MAX, sockets);
-        if (n < 0)
-                return n;
-        if (n > BOUND_MAX)
-                status = OWNER_SHARED;
         for (int i = 0; i < n && status == OWNER_FOUND; i++) {
                 if (sockets[i].inode == inode)
                         continue;
@@ -193,7 +179,27 @@ static int find_others(struct procfs_owner *owner, const struct flow_key *key, u
         }
         if (status == OWNER_FOUND && port_is_its)
                 remember_sole(owner, key, process, now_usec);
-        *ret_status = status;
+        return status;
+}
+
+/* The kernel's lookup picks one socket for an incoming packet. With UDP, that may not be the one that sent,
+ * or not the only one that got it: with SO_REUSEPORT, with SO_REUSEADDR and multicast (mDNS), with a
+ * wildcard beside a specific address, with one that is connected beside one that is not. Returns 0 or a
+ * negative errno; *ret_status is OWNER_FOUND when all that could have the flow are held by *process alone,
+ * OWNER_SHARED when not, OWNER_BUSY when that cannot be told yet. */
+static int find_others(struct procfs_owner *owner, const struct flow_key *key, uint64_t inode,
+                       const struct process_id *process, uint64_t now_usec, enum owner_status *ret_status) {
+        struct socket_info sockets[BOUND_MAX];
+        int n;
+
+        if (known_sole(owner, key, process, now_usec)) {
+                *ret_status = OWNER_FOUND;
+                return 0;
+        }
+        n = list_bound(owner, key->protocol, key->local_port, UINT32_MAX, sockets);
+        if (n < 0)
+                return n;
+        *ret_status = n > BOUND_MAX ? OWNER_SHARED : weigh_others(owner, key, inode, process, sockets, n, now_usec);
         return 0;
 }
 
@@ -314,11 +320,36 @@ static int procfs_find(void *state, const struct owner_question *question, uint6
         return find_udp(owner, key, &socket, now_usec, ret_status, ret_owner);
 }
 
+/* Has it still what has that flow, and nobody else? Returns as procfs_confirm(). */
+static int confirm_socket(struct procfs_owner *owner, const struct owner_question *question, const struct owner *found) {
+        struct socket_info socket;
+        int r;
+
+        r = look_up(owner, question, &socket);
+        return r <= 0 ? r : socket.cookie == found->cookie;
+}
+
+/* All sockets on the port tell both whether it is there still, and whether another one could have the flow: one question. */
+static int confirm_udp(struct procfs_owner *owner, const struct owner_question *question, const struct owner *found,
+                       uint64_t now_usec) {
+        const struct flow_key *key = question->key;
+        struct socket_info sockets[BOUND_MAX];
+        bool is_there = false;
+        int n;
+
+        if (known_sole(owner, key, &found->process, now_usec))
+                return confirm_socket(owner, question, found);
+        n = list_bound(owner, key->protocol, key->local_port, UINT32_MAX, sockets);
+        if (n < 0 || n > BOUND_MAX)
+                return MIN(n, 0);
+        for (int i = 0; i < n && !is_there; i++)
+                is_there = sockets[i].cookie == found->cookie && could_have(&sockets[i], key);
+        return is_there && weigh_others(owner, key, found->inode, &found->process, sockets, n, now_usec) == OWNER_FOUND;
+}
+
 static int procfs_confirm(void *state, const struct owner_question *question, const struct owner *found,
                           uint64_t now_usec) {
         struct procfs_owner *owner = state;
-        struct socket_info socket;
-        enum owner_status others;
         int r;
 
         if (!socket_holders_confirm(owner->holders, found->inode, &found->process, now_usec))
@@ -327,15 +358,7 @@ static int procfs_confirm(void *state, const struct owner_question *question, co
             IPPROTO_TCP) /* a connection keeps its tuple as long as it has its socket */
                 return 1;
         r = address_question(owner, question->key, now_usec);
-        if (r <= 0)
-                return r;
-        r = look_up(owner, question, &socket);
-        if (r <= 0)
-                return r;
-        if (socket.cookie != found->cookie)
-                return 0;
-        r = find_others(owner, question->key, socket.inode, &found->process, now_usec, &others);
-        return r < 0 ? r : others == OWNER_FOUND;
+        return r <= 0 ? r : confirm_udp(owner, question, found, now_usec);
 }
 
 static void procfs_update(void *state) {

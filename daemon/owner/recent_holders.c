@@ -55,13 +55,14 @@ void holders_free_recent(struct socket_holders *holders) {
                 let_go(&holders->recent[i]);
 }
 
-void holders_hold_on(struct recent_holder *recent, int directory) {
+void holders_hold_on(struct recent_holder *recent, int directory, const struct process_info *stat) {
         let_go(recent);
+        recent->stat = *stat;
         recent->directory = directory;
         recent->is_held = true;
 }
 
-static int read_last_pid(struct socket_holders *holders, uint32_t *ret_pid) {
+int holders_read_last_pid(struct socket_holders *holders, uint32_t *ret_pid) {
         if (holders->last_pid_fd < 0)
                 holders->last_pid_fd = proc_open_last_pid(holders->config.proc_root);
         return holders->last_pid_fd < 0 ? holders->last_pid_fd : proc_read_last_pid(holders->last_pid_fd, ret_pid);
@@ -70,7 +71,7 @@ static int read_last_pid(struct socket_holders *holders, uint32_t *ret_pid) {
 void holders_note_forks(struct socket_holders *holders, uint64_t now_usec) {
         uint32_t last = 0;
 
-        if (read_last_pid(holders, &last) < 0 || last != holders->forked || now_usec - holders->forks_usec > FORKS_USEC)
+        if (holders_read_last_pid(holders, &last) < 0 || last != holders->forked || now_usec - holders->forks_usec > FORKS_USEC)
                 holders->forks++;
         holders->forked = last;
         holders->forks_usec = now_usec;

@@ -174,7 +174,7 @@ int holders_list(struct socket_holders *holders, pid_handler handler, uint64_t n
         int r;
 
         /* before the listing: what starts during it counts as started since */
-        if (proc_last_pid(holders->config.proc_root, &holders->last_pid) < 0)
+        if (holders_read_last_pid(holders, &holders->last_pid) < 0)
                 holders->last_pid = 0;
         holders->listed_usec = now_usec;
         holders->listing++;
@@ -200,8 +200,7 @@ static void notice_new(struct socket_holders *holders, uint64_t now_usec) {
 
         if (now_usec - holders->listed_usec < MAX(holders->list_cost_usec * WALK_SHARE, 1u))
                 return;
-        if (holders->last_pid != 0 && proc_last_pid(holders->config.proc_root, &last_pid) >= 0 &&
-            last_pid == holders->last_pid)
+        if (holders->last_pid != 0 && holders_read_last_pid(holders, &last_pid) >= 0 && last_pid == holders->last_pid)
                 return;
         read_new(holders, now_usec);
 }
@@ -295,6 +294,7 @@ size_t holders_check_relatives(struct socket_holders *holders, struct holder *ho
 static enum owner_status answer(struct socket_holders *holders, struct holder *holder, uint64_t now_usec,
                                 struct process_info *ret_info) {
         _cleanup_close_ int directory = -1;
+        struct recent_holder *recent;
         struct process_info info;
         uint32_t parent;
 
@@ -309,12 +309,17 @@ static enum owner_status answer(struct socket_holders *holders, struct holder *h
                 (void) holders_check_relatives(holders, holder, directory, parent, now_usec);
         if (holder->shared)
                 return OWNER_SHARED;
-        if (holder->pid != info.id.pid && process_read_stat(holders->config.proc_root, holder->pid, &info) < 0) {
-                holders->stats.proc_races++;
-                return OWNER_NO_PROCESS;
+        if (holder->pid != info.id.pid) {
+                directory = safe_close(directory);
+                if (process_read_stat(holders->config.proc_root, holder->pid, &info) < 0) {
+                        holders->stats.proc_races++;
+                        return OWNER_NO_PROCESS;
+                }
         }
         *ret_info = info;
-        (void) holders_remember_recent(holders, holder->pid, holder->fd);
+        recent = holders_remember_recent(holders, holder->pid, holder->fd);
+        if (!recent->is_held && directory >= 0)
+                holders_hold_on(recent, TAKE_FD(directory), &info);
         return OWNER_FOUND;
 }
 
@@ -365,14 +370,19 @@ enum owner_status socket_holders_find(struct socket_holders *holders, uint64_t i
 
 bool socket_holders_confirm(struct socket_holders *holders, uint64_t inode, const struct process_id *process,
                             uint64_t now_usec) {
+        const struct recent_holder *recent;
         const struct holder *holder;
         struct process_info info;
 
         holders->wanted = inode;
         keep_up(holders, now_usec);
         holder = find_valid(holders, inode);
-        return holder && !holder->shared && holder->pid == process->pid &&
-               process_read_stat(holders->config.proc_root, holder->pid, &info) >= 0 &&
+        if (!holder || holder->shared || holder->pid != process->pid)
+                return false;
+        recent = holders_find_recent(holders, holder->pid);
+        if (recent && recent->is_held) /* then it was in there that it was found to have it */
+                return recent->stat.id.start_ticks == process->start_ticks;
+        return process_read_stat(holders->config.proc_root, holder->pid, &info) >= 0 &&
                info.id.start_ticks == process->start_ticks;
 }
 

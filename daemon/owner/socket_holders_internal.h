@@ -36,13 +36,12 @@ struct holder {
 struct recent_holder {
         uint32_t pid, fd; /* where it held a socket last */
         bool whole;       /* all that it holds have been read, and are remembered as long as they are there */
+        bool is_held;     /* it is known by its directory below /proc, and not only by its number, which may be given again */
+        int directory;    /* where it is: O_PATH */
+        struct process_info stat; /* what it said of itself then; no strings are in it */
 
         /* of young sockets only */
-        bool is_held;             /* it is known by its directory below /proc, and not only by its number, which may be given
-                                   * again */
-        bool is_large;            /* it has more than are read of one process */
-        int directory;            /* where it is: O_PATH */
-        struct process_info stat; /* what it said of itself then; no strings are in it */
+        bool is_large; /* it has more than are read of one process */
         uint32_t parent;
         uint64_t asked, settled;  /* socket_holders.forks, when its relatives were looked at; and when it had no children, and
                                    * all that it holds was read: what it has come by since, no child has, until something
@@ -72,6 +71,7 @@ struct socket_holders {
         uint64_t walked_usec, walk_cost_usec;
         uint64_t wanted;      /* the inode asked for: it finds room even where there is none */
         uint32_t last_pid;    /* the newest process there was at the last listing */
+        int last_pid_fd;      /* as proc_open_last_pid(); -1: not opened */
         uint32_t reading;     /* pid whose descriptors are being read */
         uint32_t parent;      /* read last for its child's sake, */
         uint64_t parent_usec; /* and when: once is enough for all its children */
@@ -83,7 +83,6 @@ struct socket_holders {
         bool was_whole, lacks_room;        /* that process, before; for all that it has */
         uint64_t was_settled;              /* as recent_holder.settled, of that process before; 0: it was not */
         uint32_t whole;                    /* the one that was read to its end last, in the search under way; 0: none */
-        int last_pid_fd;                   /* as proc_open_last_pid(); -1: not opened */
         uint64_t forks;                    /* moves on whenever something may have forked, threads too; 0: not looked at yet */
         uint32_t forked;                   /* the process or thread that was created last; 0: not known */
         uint64_t forks_usec;               /* CLOCK_MONOTONIC, when that was looked at */
@@ -111,8 +110,11 @@ void holders_free_recent(struct socket_holders *holders);
 /* Sockets have been forgotten that are still there. */
 void holders_forget_whole(struct socket_holders *holders);
 
-/* Keeps hold of it by its directory, which it takes. */
-void holders_hold_on(struct recent_holder *recent, int directory);
+/* Keeps hold of it by its directory, which it takes; stat is what it says there of itself. */
+void holders_hold_on(struct recent_holder *recent, int directory, const struct process_info *stat);
+
+/* As proc_read_last_pid(). */
+int holders_read_last_pid(struct socket_holders *holders, uint32_t *ret_pid);
 
 /* Looks whether anything has forked. */
 void holders_note_forks(struct socket_holders *holders, uint64_t now_usec);

@@ -348,7 +348,7 @@ static enum owner_status answer_anew(struct socket_holders *holders, struct hold
         }
         recent = holders_remember_recent(holders, holder->pid, holder->fd);
         if (opened >= 0)
-                holders_hold_on(recent, TAKE_FD(opened));
+                holders_hold_on(recent, TAKE_FD(opened), &info);
         recent->whole |= holders->whole == holder->pid;
         recent->parent = parent;
         recent->stat = *ret_info = info;

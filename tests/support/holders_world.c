@@ -41,6 +41,13 @@ void add_process(const struct world *world, uint32_t pid, uint32_t parent, uint6
         test_link(world->root, path, "/dev/null");
 }
 
+void end_process(const struct world *world, uint32_t pid) {
+        char *path;
+
+        assert_true(asprintf(&path, "%s/%u", world->root, pid) > 0);
+        test_remove(path);
+}
+
 void set_fd(const struct world *world, uint32_t pid, uint32_t fd, uint64_t inode) {
         char path[64], target[64];
 

@@ -21,6 +21,9 @@ int world_tear_down(void **state);
 /* start: in ticks, as in struct process_id. Its descriptor 0 is no socket. */
 void add_process(const struct world *world, uint32_t pid, uint32_t parent, uint64_t start);
 
+/* Its directory goes, and with it all that is held of it; its number may be another's. */
+void end_process(const struct world *world, uint32_t pid);
+
 /* A descriptor that is a socket, in place of what was there. */
 void set_fd(const struct world *world, uint32_t pid, uint32_t fd, uint64_t inode);
 void close_fd(const struct world *world, uint32_t pid, uint32_t fd);

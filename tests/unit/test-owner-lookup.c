@@ -332,6 +332,30 @@ static void test_confirm_goes_by_cookie(void **state) {
         close(fd);
 }
 
+static void bind_another(int fd) {
+        close(fd);
+        bind_wildcard(5011);
+}
+
+/* The same socket, where it could not have the flow any more, or where another one could too. */
+static void test_confirm_goes_by_who_could_have_it(void **state) {
+        const struct flow_key key = loopback_key(5011, 4321, IPPROTO_UDP, false);
+        const struct owner_question question = {.key = &key};
+        int fd = bound(AF_INET, SOCK_DGRAM, "0.0.0.0", 5011);
+        struct owner owner;
+        pid_t child;
+
+        assert_int_equal(find(*state, &key, &owner), OWNER_FOUND);
+        connect_to(fd, 4322);
+        assert_int_equal(owner_lookup_confirm(*state, &question, &owner, now()), 0);
+        connect_to(fd, 4321);
+        assert_int_equal(owner_lookup_confirm(*state, &question, &owner, now()), 1);
+        child = start_child(bind_another, fd);
+        assert_int_equal(owner_lookup_confirm(*state, &question, &owner, now() + USEC_PER_SEC), 0);
+        end_child(child);
+        close(fd);
+}
+
 /* Listens, and says at which descriptor: the next that is free. */
 static struct closed_sockets *new_closed(int *ret_fd) {
         struct closed_sockets *closed;
@@ -469,6 +493,7 @@ int main(void) {
                 TEST(test_connected_beside_unconnected_is_shared),
                 TEST(test_wildcard_beside_specific_is_shared),
                 TEST(test_confirm_goes_by_cookie),
+                TEST(test_confirm_goes_by_who_could_have_it),
                 TEST(test_closed_sockets),
                 TEST(test_closed_sockets_lost),
                 cmocka_unit_test(test_unknown_implementation),

@@ -106,12 +106,21 @@ static void test_confirm(void **state) {
         set_fd(world, 10, 3, 100);
         assert_int_equal(find(world, 100, &pid), OWNER_FOUND);
         assert_true(confirm(world, 100, 10, 5));
-        add_process(world, 10, 1, 8); /* the pid is another process now */
+        end_process(world, 10); /* the pid is another process now, which even has the socket there */
+        add_process(world, 10, 1, 8);
+        set_fd(world, 10, 3, 100);
         assert_false(confirm(world, 100, 10, 5));
-        add_process(world, 10, 1, 5);
-        assert_true(confirm(world, 100, 10, 5));
+        assert_true(confirm(world, 100, 10, 8));
+        assert_int_equal(find(world, 100, &pid), OWNER_FOUND);
+        end_process(world, 10); /* and again, at the moment in which it is asked */
+        add_process(world, 10, 1, 9);
+        assert_false(confirm(world, 100, 10, 8));
+        set_fd(world, 10, 3, 100);
+        assert_false(confirm(world, 100, 10, 8));
+        assert_int_equal(find(world, 100, &pid), OWNER_FOUND);
+        assert_true(confirm(world, 100, 10, 9));
         set_fd(world, 10, 3, 101); /* the descriptor is another socket now */
-        assert_false(confirm(world, 100, 10, 5));
+        assert_false(confirm(world, 100, 10, 9));
 }
 
 /* A socket that came to be held by an unrelated process too (SCM_RIGHTS) is found out by the walk of
