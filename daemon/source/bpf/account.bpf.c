@@ -117,7 +117,7 @@ static __always_inline void count_on(struct __sk_buff *skb, struct bpf_sock *sk,
         if (is_open(owner))
                 pend(socket, amount);
         else if ((owner & ACCOUNT_STATE_MASK) != ACCOUNT_KERNEL)
-                book(key_of(owner), amount);
+                book_here(key_of(owner), amount);
         else
                 book((out ? answered_for(skb) : 0) ?: ACCOUNT_KEY_KERNEL, amount);
 }

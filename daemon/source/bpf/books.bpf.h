@@ -113,7 +113,8 @@ static __always_inline __u32 bank_at(__u64 now_nsec) {
         return (word ^ (now_nsec >= word)) & 1;
 }
 
-VERIFIED_ONCE int book(__u64 key, const struct amount *amount) {
+/* In place, for what comes with nearly every packet: a call takes 10 ns of the 120. */
+static __always_inline int book_here(__u64 key, const struct amount *amount) {
         struct account_counters *counters;
         struct account_process *process;
         __u32 cell;
@@ -134,6 +135,10 @@ VERIFIED_ONCE int book(__u64 key, const struct amount *amount) {
         __sync_fetch_and_add(&counters->bytes[cell], amount->bytes);
         __sync_fetch_and_add(&counters->packets[cell], amount->packets);
         return 0;
+}
+
+VERIFIED_ONCE int book(__u64 key, const struct amount *amount) {
+        return book_here(key, amount);
 }
 
 static __always_inline void gauge_add(__u32 protocol, __u64 bytes) {
