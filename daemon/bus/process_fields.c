@@ -44,7 +44,8 @@ static void add_user(struct process_fields *fields, const struct process_info *i
         if (!info->uid_known)
                 return;
         add_number(fields->own, &fields->n_own, NETFLOWD_KEY_UID, 'u', info->uid);
-        add_text(fields->own, &fields->n_own, NETFLOWD_KEY_USER, users_name(users, info->uid));
+        add_text(fields->own, &fields->n_own, NETFLOWD_KEY_USER,
+                 users_name(users, info->uid, clock_usec(CLOCK_MONOTONIC_COARSE)));
 }
 
 void process_fields_set(struct process_fields *fields, const struct rank_row *row, uint64_t now_usec,

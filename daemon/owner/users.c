@@ -6,10 +6,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "util/clock.h"
 #include "util/hash_table.h"
 #include "util/utf8.h"
 
 #define MAX_USERS 65536
+
+/* An answer may name a thousand: each look at the file costs as much as a fifth of a row. */
+#define LOOK_USEC (1 * USEC_PER_SEC)
 
 struct user {
         uint32_t uid;  /* key */
@@ -19,6 +23,7 @@ struct user {
 struct users {
         char *path;
         struct timespec mtime; /* of the file as it was read */
+        uint64_t look_usec;    /* CLOCK_MONOTONIC, when it is to be looked at again */
         struct hash_table *table;
 };
 
@@ -92,11 +97,14 @@ static int refresh(struct users *users) {
         return 0;
 }
 
-const char *users_name(struct users *users, uid_t uid) {
+const char *users_name(struct users *users, uid_t uid, uint64_t now_usec) {
         const uint32_t key = uid;
         const struct user *user;
 
-        (void) refresh(users); /* a file that cannot be read leaves the names as they were */
+        if (now_usec >= users->look_usec) {
+                (void) refresh(users); /* a file that cannot be read leaves the names as they were */
+                users->look_usec = now_usec + LOOK_USEC;
+        }
         user = users->table ? hash_table_find(users->table, &key) : NULL;
         return user ? user->name : NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "util/macros.h"
@@ -15,5 +16,5 @@ void users_free(struct users *users);
 DEFINE_CLEANUP(struct users *, users_free)
 
 /* The user's name, good until the next call; NULL when the file has none. The file is read anew when it
- * changed. */
-const char *users_name(struct users *users, uid_t uid);
+ * changed, which is looked at once a second; now_usec: CLOCK_MONOTONIC. */
+const char *users_name(struct users *users, uid_t uid, uint64_t now_usec);

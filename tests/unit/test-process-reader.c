@@ -6,6 +6,7 @@
 #include "owner/process_reader.h"
 #include "owner/users.h"
 #include "support/test.h"
+#include "util/clock.h"
 
 #define STAT_TAIL "1 4242 4242 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 987654 1000000 200 0 0 0"
 
@@ -209,21 +210,25 @@ static void test_read_ourselves(void **state) {
 static void test_users(void **state) {
         char *root = test_directory(), path[512];
         struct users *users;
+        uint64_t now = 1000000;
 
         (void) state;
         (void) snprintf(path, sizeof(path), "%s/passwd", root);
         assert_int_equal(users_new(path, &users), 0);
-        assert_null(users_name(users, 0)); /* no file */
+        assert_null(users_name(users, 0, now)); /* no file */
         test_write(root, "passwd",
                    "root:x:0:0::/:/bin/sh\ntoor:x:0:0::/:/bin/sh\nnonsense\nann:x:1000:1000::/:/bin/sh\n");
-        assert_string_equal(users_name(users, 0), "root");
-        assert_string_equal(users_name(users, 1000), "ann");
-        assert_null(users_name(users, 1001));
+        assert_null(users_name(users, 0, now + USEC_PER_SEC - 1)); /* it is not looked at all the time */
+        now += USEC_PER_SEC;
+        assert_string_equal(users_name(users, 0, now), "root");
+        assert_string_equal(users_name(users, 1000, now), "ann");
+        assert_null(users_name(users, 1001, now));
         test_write(root, "passwd", "\xe9ve:x:1002:1002::/:/bin/sh\n"); /* D-Bus refuses what is no UTF-8 */
-        assert_string_equal(users_name(users, 1002), "?ve");
+        assert_string_equal(users_name(users, 1002, now += USEC_PER_SEC), "?ve");
         test_write(root, "passwd", "bob:x:1001:1001::/:/bin/sh\n");
-        assert_string_equal(users_name(users, 1001), "bob");
-        assert_null(users_name(users, 1000));
+        assert_null(users_name(users, 1001, now));
+        assert_string_equal(users_name(users, 1001, now += USEC_PER_SEC), "bob");
+        assert_null(users_name(users, 1000, now));
         users_free(users);
         test_remove(root);
 }
