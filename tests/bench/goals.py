@@ -32,6 +32,7 @@ OVERVIEW += [("CPU of a core, idle, 50 k sockets", "idle", "50 k sockets", "cpu"
              ("… charged to its cgroup", "memory", "10 k processes", "held", "megabytes"),
              ("GetProcessRank, 10 of 1 k processes", "query", "1 k processes", "top", "milliseconds"),
              ("GetProcessRank, all of 1 k processes", "query", "1 k processes", "all", "milliseconds"),
+             ("… the bus alone, of an answer that is there", "query", "1 k processes", "bus", "milliseconds"),
              ("Counted with 10 % of a processor, 100 k packets/s", "quota", "100 k packets/s", "counted", "percent")]
 
 

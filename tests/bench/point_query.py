@@ -4,16 +4,18 @@
 import contextlib
 import select
 import statistics
+import threading
 import time
 
 import contestants
 import loads
-from bus_client import Client
+from bus_client import Client, Repeater
 
 POINT, TITLE = "query", "GetProcessRank, asked in one connection"
 PROCESSES = {"10 processes": 10, "1 k processes": 1000, "10 k processes": 10000}
 COLUMNS = [("top", "10 rows", "milliseconds"), ("top_cpu", "CPU of it", "milliseconds"),
-           ("all", "all rows", "milliseconds"), ("all_cpu", "CPU of it", "milliseconds"), ("bytes", "length", "megabytes"),
+           ("all", "all rows", "milliseconds"), ("all_cpu", "CPU of it", "milliseconds"),
+           ("bus", "the bus alone", "milliseconds"), ("bytes", "length", "megabytes"),
            ("rate", "10 rows: answers/s", "count"), ("cpu", "CPU of a core", "percent"),
            ("subscribed_cpu", "… with 100 subscribers", "percent"), ("signals", "RankChanged/s to all", "count")]
 TOP, ALL = 10, 0  # limits; 0 is none
@@ -33,6 +35,16 @@ def answer_rate(client):
         if number >= AT_ONCE:
             client.answer()
     return MORE_CALLS / (time.perf_counter() - begin)
+
+
+def time_bus(address, client, body):
+    """Seconds for the same answer of somebody who has it ready."""
+    with contextlib.closing(Repeater(address, client, "aa{sv}", body)) as repeater:
+        thread = threading.Thread(target=repeater.repeat, args=(CALLS,))
+        thread.start()
+        seconds = statistics.median(client.time_rank(ALL, RECENT, repeater.name) for _ in range(CALLS))
+        thread.join()
+    return seconds
 
 
 class Busy:
@@ -79,8 +91,8 @@ def measure(context, host, load, starter, number):
         processes.turn()
         loads.pause(1.2)
         client.ask_rank(ALL, RECENT)
-        length = client.answer()
-        figures = {}
+        body = client.whole_answer()
+        figures = {"bus": time_bus(running.daemon.address, client, body)}
         for name, limit in (("top", TOP), ("all", ALL)):
             before = running.cpu()
             figures[name] = statistics.median(client.time_rank(limit, RECENT) for _ in range(CALLS))
@@ -92,7 +104,7 @@ def measure(context, host, load, starter, number):
             for one in subscribers:
                 one.subscribe()
             figures["subscribed_cpu"], figures["signals"] = watch(running, processes, subscribers)
-        context.results.add(POINT, load, running.name, bytes=length, rate=answer_rate(client), **figures)
+        context.results.add(POINT, load, running.name, bytes=len(body), rate=answer_rate(client), **figures)
 
 
 def run(context):
