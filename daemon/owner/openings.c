@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "owner/bound_sockets.h"
 #include "owner/sock_diag.h"
 #include "owner/socket_holders.h"
 #include "util/clock.h"
@@ -100,6 +101,7 @@ TAILQ_HEAD(opening_list, opening);
 
 struct openings {
         struct sock_diag *diag;
+        struct bound_sockets *bound;
         struct socket_holders *holders;
         struct hash_table *by_key;         /* struct opening */
         struct owner_stats stats;
@@ -127,6 +129,9 @@ int openings_new(const struct openings_config *config, struct openings **ret_ope
         r = sock_diag_new(&openings->diag);
         if (r < 0)
                 return r;
+        r = bound_sockets_new(&openings->bound);
+        if (r < 0)
+                return r;
         r = socket_holders_new(&holders, &openings->holders);
         if (r < 0)
                 return r;
@@ -140,6 +145,7 @@ void openings_free(struct openings *openings) {
                 return;
         hash_table_free(openings->by_key);
         sock_diag_free(openings->diag);
+        bound_sockets_free(openings->bound);
         socket_holders_free(openings->holders);
         (void) pthread_mutex_destroy(&openings->lock);
         free(openings);
@@ -370,11 +376,15 @@ static bool meet_servers(struct openings *openings, uint16_t port, uint64_t now_
 
 /* Of several sockets on a port, nothing tells which one sent, or will get the answer. It may be gone by now, and if
  * another one is, too, the caller of openings_find() has been told. */
-static bool is_alone(struct openings *openings, const struct socket_info *socket) {
+static bool is_alone(struct openings *openings, const struct socket_info *socket, uint64_t now_usec) {
         struct socket_info other;
+        uint64_t lists = 0;
         int n;
 
-        n = sock_diag_bound(openings->diag, IPPROTO_UDP, socket->local_port, UINT32_MAX, &other, 1);
+        n = bound_sockets_find(openings->bound, openings->diag, 0, IPPROTO_UDP, socket->local_port, now_usec, &other, 1, &lists);
+        (void) pthread_mutex_lock(&openings->lock);
+        openings->stats.lookups += lists;
+        (void) pthread_mutex_unlock(&openings->lock);
         return n == 0 || (n == 1 && other.cookie == socket->cookie);
 }
 
@@ -426,7 +436,7 @@ static bool look_at(struct openings *openings, struct opening *opening, const st
                 return opening->key.protocol == IPPROTO_TCP;
         }
         status = find_holder(openings, opening, socket, now_usec, &info);
-        if (status == OWNER_FOUND && opening->key.protocol == IPPROTO_UDP && !is_alone(openings, socket))
+        if (status == OWNER_FOUND && opening->key.protocol == IPPROTO_UDP && !is_alone(openings, socket, now_usec))
                 status = OWNER_SHARED;
         again = take(openings, opening, socket, status, &info);
         if (again && !was_known && status == OWNER_FOUND)

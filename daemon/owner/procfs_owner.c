@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "owner/binding.h"
+#include "owner/bound_sockets.h"
 #include "owner/closed_sockets.h"
 #include "owner/network_namespaces.h"
 #include "owner/owner_lookup.h"
@@ -22,6 +23,7 @@
 struct procfs_owner {
         struct sock_diag *diag;
         struct socket_holders *holders;
+        struct bound_sockets *bound;
         struct closed_sockets *closed;
         struct network_namespaces *namespaces;  /* NULL: others than ours cannot be entered */
         struct closed_sockets *closed_anywhere; /* with namespaces only */
@@ -44,6 +46,7 @@ static void procfs_close(void *state) {
                 return;
         sock_diag_free(owner->diag);
         socket_holders_free(owner->holders);
+        bound_sockets_free(owner->bound);
         closed_sockets_free(owner->closed);
         network_namespaces_free(owner->namespaces);
         closed_sockets_free(owner->closed_anywhere);
@@ -83,6 +86,9 @@ static int procfs_open(const struct owner_config *config, void **ret_state,
         r = socket_holders_new(config, &owner->holders);
         if (r < 0)
                 return r;
+        r = bound_sockets_new(&owner->bound);
+        if (r < 0)
+                return r;
         r = closed_sockets_new(false, &owner->closed);
         if (r < 0)
                 return r;
@@ -118,15 +124,22 @@ static int look_up(struct procfs_owner *owner, const struct owner_question *ques
         return r;
 }
 
-static int list_bound(struct procfs_owner *owner, uint8_t protocol, uint16_t port, uint32_t states,
-                      struct socket_info *ret_sockets) {
-        int r;
-
-        owner->stats.lookups++;
-        r = sock_diag_bound(owner->asked, protocol, port, states, ret_sockets, BOUND_MAX);
+static int count_error(struct procfs_owner *owner, int r) {
         if (r < 0)
                 owner->stats.netlink_errors++;
         return r;
+}
+
+/* Of UDP, all on the port of that flow. */
+static int list_bound(struct procfs_owner *owner, const struct flow_key *key, uint64_t now_usec,
+                      struct socket_info *ret_sockets) {
+        return count_error(owner, bound_sockets_find(owner->bound, owner->asked, key->netns, key->protocol, key->local_port,
+                                                     now_usec, ret_sockets, BOUND_MAX, &owner->stats.lookups));
+}
+
+static int list_listening(struct procfs_owner *owner, uint16_t port, struct socket_info *ret_sockets) {
+        owner->stats.lookups++;
+        return count_error(owner, sock_diag_bound(owner->asked, IPPROTO_TCP, port, 1u << TCP_LISTEN, ret_sockets, BOUND_MAX));
 }
 
 static bool could_have(const struct socket_info *socket, const struct flow_key *key) {
@@ -196,7 +209,7 @@ static int find_others(struct procfs_owner *owner, const struct flow_key *key, u
                 *ret_status = OWNER_FOUND;
                 return 0;
         }
-        n = list_bound(owner, key->protocol, key->local_port, UINT32_MAX, sockets);
+        n = list_bound(owner, key, now_usec, sockets);
         if (n < 0)
                 return n;
         *ret_status = n > BOUND_MAX ? OWNER_SHARED : weigh_others(owner, key, inode, process, sockets, n, now_usec);
@@ -221,7 +234,7 @@ static int find_listener(struct procfs_owner *owner, const struct flow_key *key,
         struct socket_info sockets[BOUND_MAX];
         int n;
 
-        n = list_bound(owner, IPPROTO_TCP, key->local_port, 1u << TCP_LISTEN, sockets);
+        n = list_listening(owner, key->local_port, sockets);
         if (n < 0)
                 return n;
         if (n > BOUND_MAX)
@@ -339,7 +352,7 @@ static int confirm_udp(struct procfs_owner *owner, const struct owner_question *
 
         if (known_sole(owner, key, &found->process, now_usec))
                 return confirm_socket(owner, question, found);
-        n = list_bound(owner, key->protocol, key->local_port, UINT32_MAX, sockets);
+        n = list_bound(owner, key, now_usec, sockets);
         if (n < 0 || n > BOUND_MAX)
                 return MIN(n, 0);
         for (int i = 0; i < n && !is_there; i++)

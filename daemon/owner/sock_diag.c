@@ -314,7 +314,8 @@ static int dump_bound(struct sock_diag *diag, uint8_t family, uint8_t protocol, 
         request->sdiag_family = family;
         request->sdiag_protocol = protocol;
         request->idiag_states = states;
-        mnl_attr_put(message, INET_DIAG_REQ_BYTECODE, sizeof(filter), filter);
+        if (port != 0)
+                mnl_attr_put(message, INET_DIAG_REQ_BYTECODE, sizeof(filter), filter);
         r = send_requests(diag, message, message->nlmsg_len);
         return r < 0 ? r : read_list(diag, answers);
 }

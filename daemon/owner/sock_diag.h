@@ -57,7 +57,7 @@ struct sock_diag_question {
 /* The same for n of them, at most SOCK_DIAG_MANY, in two system calls. */
 void sock_diag_find_many(struct sock_diag *diag, struct sock_diag_question *questions, size_t n);
 
-/* All sockets bound to a local port, of both IP versions, whose state is one of states (bits 1 << TCP_*). At
+/* All sockets bound to a local port (0: to any), of both IP versions, whose state is one of states (bits 1 << TCP_*). At
  * most max are stored. Returns how many there are, which may be more, or a negative errno. */
 int sock_diag_bound(struct sock_diag *diag, uint8_t protocol, uint16_t port, uint32_t states,
                     struct socket_info *ret_sockets, size_t max);
