@@ -342,22 +342,49 @@ static int confirm_socket(struct procfs_owner *owner, const struct owner_questio
         return r <= 0 ? r : socket.cookie == found->cookie;
 }
 
-/* All sockets on the port tell both whether it is there still, and whether another one could have the flow: one question. */
+/* Does binding_takes() say of it what the kernel would? That knows of no device, and not what a socket has that is connected
+ * to port 0. */
+static bool is_plain(const struct socket_info *socket) {
+        static const struct in6_addr any_ipv4 = {.s6_addr = {[10] = 0xff, 0xff}};
+
+        return socket->ifindex == 0 && (socket->remote_port != 0 || IN6_IS_ADDR_UNSPECIFIED(&socket->remote) ||
+                                        memcmp(&socket->remote, &any_ipv4, sizeof(any_ipv4)) == 0);
+}
+
+/* Is that the only one of them that could have the flow, beyond doubt? */
+static bool is_the_only_one(const struct socket_info *sockets, int n, uint64_t cookie, const struct flow_key *key) {
+        const struct socket_info *only = NULL;
+
+        for (int i = 0; i < n; i++) {
+                if (!is_plain(&sockets[i]))
+                        return false;
+                if (!could_have(&sockets[i], key))
+                        continue;
+                if (only)
+                        return false;
+                only = &sockets[i];
+        }
+        return only && only->cookie == cookie;
+}
+
+/* All sockets on the port tell whether another one could have the flow; where only one can, that it is the socket, too. */
 static int confirm_udp(struct procfs_owner *owner, const struct owner_question *question, const struct owner *found,
                        uint64_t now_usec) {
         const struct flow_key *key = question->key;
         struct socket_info sockets[BOUND_MAX];
-        bool is_there = false;
-        int n;
+        int n, r;
 
         if (known_sole(owner, key, &found->process, now_usec))
                 return confirm_socket(owner, question, found);
         n = list_bound(owner, key, now_usec, sockets);
         if (n < 0 || n > BOUND_MAX)
                 return MIN(n, 0);
-        for (int i = 0; i < n && !is_there; i++)
-                is_there = sockets[i].cookie == found->cookie && could_have(&sockets[i], key);
-        return is_there && weigh_others(owner, key, found->inode, &found->process, sockets, n, now_usec) == OWNER_FOUND;
+        if (!is_the_only_one(sockets, n, found->cookie, key)) {
+                r = confirm_socket(owner, question, found);
+                if (r <= 0)
+                        return r;
+        }
+        return weigh_others(owner, key, found->inode, &found->process, sockets, n, now_usec) == OWNER_FOUND;
 }
 
 static int procfs_confirm(void *state, const struct owner_question *question, const struct owner *found,

@@ -117,6 +117,7 @@ int parse_inet_diag(const void *message, size_t length, struct socket_info *ret_
                 .uid = diag.idiag_uid,
                 .state = diag.idiag_state,
                 .local_port = ntohs(diag.id.idiag_sport),
+                .ifindex = diag.id.idiag_if,
                 .remote_port = ntohs(diag.id.idiag_dport),
         };
         set_address(&socket.local, diag.idiag_family, diag.id.idiag_src);

@@ -18,7 +18,8 @@ struct socket_info {
         struct in6_addr local;  /* v4-mapped for IPv4 */
         struct in6_addr remote; /* unspecified while unconnected */
         uint16_t local_port, remote_port;
-        bool ipv6_only; /* takes no IPv4 */
+        uint32_t ifindex; /* of the device it is bound to; 0: to none */
+        bool ipv6_only;   /* takes no IPv4 */
 };
 
 /* A connection to the kernel's socket diagnosis. */

@@ -332,6 +332,38 @@ static void test_confirm_goes_by_cookie(void **state) {
         close(fd);
 }
 
+/* A device that another one is the only one to have, a connection to port 0: what is known of sockets from their list does
+ * not say that the kernel gives them nothing of the flow. */
+static void test_confirm_goes_by_what_it_has(void **state) {
+        const struct flow_key key = loopback_key(5012, 4321, IPPROTO_UDP, false);
+        const struct owner_question question = {.key = &key, .ifindex = 1};
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 8)};
+        int fd = bound(AF_INET, SOCK_DGRAM, "0.0.0.0", 5012), other;
+        struct owner owner, another;
+
+        assert_int_equal(find(*state, &key, &owner), OWNER_FOUND);
+        assert_int_equal(owner_lookup_confirm(*state, &question, &owner, now()), 1);
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &(int){1000}, sizeof(int)), 0);
+        assert_int_equal(owner_lookup_confirm(*state, &question, &owner, now()), 0);
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &(int){1}, sizeof(int)), 0);
+        assert_int_equal(owner_lookup_confirm(*state, &question, &owner, now()), 1);
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &(int){0}, sizeof(int)), 0);
+        assert_int_equal(connect(fd, (const struct sockaddr *) &address, sizeof(address)), 0);
+        assert_int_equal(owner_lookup_confirm(*state, &question, &owner, now()), 0);
+        close(fd);
+
+        fd = bound(AF_INET, SOCK_DGRAM, "0.0.0.0", 5012);
+        assert_int_equal(find(*state, &key, &owner), OWNER_FOUND);
+        other = bound(AF_INET, SOCK_DGRAM, "0.0.0.0", 5012); /* the kernel prefers it once it is connected */
+        connect_to(other, 4321);
+        assert_int_equal(owner_lookup_confirm(*state, &question, &owner, now()), 0);
+        assert_int_equal(find(*state, &key, &another), OWNER_FOUND);
+        assert_int_not_equal(owner.inode, another.inode);
+        assert_int_equal(owner_lookup_confirm(*state, &question, &another, now()), 1);
+        close(fd);
+        close(other);
+}
+
 static void bind_another(int fd) {
         close(fd);
         bind_wildcard(5011);
@@ -493,6 +525,7 @@ int main(void) {
                 TEST(test_connected_beside_unconnected_is_shared),
                 TEST(test_wildcard_beside_specific_is_shared),
                 TEST(test_confirm_goes_by_cookie),
+                TEST(test_confirm_goes_by_what_it_has),
                 TEST(test_confirm_goes_by_who_could_have_it),
                 TEST(test_closed_sockets),
                 TEST(test_closed_sockets_lost),
