@@ -157,6 +157,7 @@ static int open_source(struct engine *engine, struct source_error *ret_error) {
         r = engine_open_source(engine, &engine->config.choice, &engine->source, &reason, ret_error);
         if (r < 0)
                 return r;
+        engine->is_read = false;
         engine->backend = source_name(engine->source);
         engine->backend_reason = reason;
         r = open_owners(engine, ret_error);
@@ -263,7 +264,6 @@ void engine_close_source(struct engine *engine) {
         give_up_pending(engine, stats.pending);
         source_stats_add(&engine->earlier, &stats);
         source_free(TAKE_PTR(engine->source));
-        engine->read_usec = 0;
         early_look_stop(TAKE_PTR(engine->early));
 }
 
@@ -275,8 +275,10 @@ int engine_drain(struct engine *engine, int max_packets, struct source_error *re
         (void) interfaces_update(engine->interfaces);
         if (engine->source)
                 r = source_drain(engine->source, max_packets, engine_take_sample, engine, ret_error);
-        if (r >= 0)
+        if (r >= 0 && engine_drained_by_fd(engine)) {
                 engine->read_usec = now;
+                engine->is_read = true;
+        }
         engine_settle(engine, clock_usec(CLOCK_MONOTONIC), false);
         if (r < 0 && engine->source) {
                 engine->last_error = *ret_error;
@@ -292,8 +294,9 @@ void engine_tick(struct engine *engine) {
         engine_refresh_processes(engine);
 }
 
+/* By the clock: samples may be newer than when the source began to be read. */
 void engine_expire(struct engine *engine) {
-        books_expire(engine->books, engine_now(engine));
+        books_expire(engine->books, engine->config.savefile ? engine_now(engine) : clock_usec(CLOCK_REALTIME) - CLOSE_DELAY_USEC);
 }
 
 void engine_finish(struct engine *engine) {
@@ -371,11 +374,15 @@ bool engine_pending(const struct engine *engine) {
 }
 
 uint64_t engine_now(const struct engine *engine) {
+        uint64_t now;
+
         if (engine->config.savefile) /* the second of its last packet is over */
                 return engine->packet_clock + USEC_PER_SEC;
-        if (engine_drained_by_fd(engine) && engine->read_usec != 0) /* what moved until then is in, and nothing else */
+        if (engine_drained_by_fd(engine) && engine->is_read) /* what moved until then is in, and nothing else */
                 return engine->read_usec;
-        return clock_usec(CLOCK_REALTIME) - CLOSE_DELAY_USEC;
+        now = clock_usec(CLOCK_REALTIME);
+        /* what has closed stays closed, with another source too; not where the clock was set back */
+        return engine->read_usec <= now ? MAX(now - CLOSE_DELAY_USEC, engine->read_usec) : now - CLOSE_DELAY_USEC;
 }
 
 const struct interfaces *engine_interfaces(const struct engine *engine) {

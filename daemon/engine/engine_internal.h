@@ -37,7 +37,8 @@ struct engine {
         struct source_stats earlier;    /* of sources that were closed since */
         uint64_t packet_clock;          /* newest stamp, CLOCK_REALTIME in µs; the clock of a savefile */
 
-        uint64_t read_usec;             /* when the source was read last, CLOCK_REALTIME; 0: it was not */
+        uint64_t read_usec;             /* when a source was read last that is read once a second, CLOCK_REALTIME; */
+        bool is_read;                   /* this one was */
 
         uint32_t questions_max;  /* owner lookups per drain; fewer while short of processor time */
         uint32_t questions_left; /* of this drain */

@@ -26,7 +26,8 @@
 #define TICK_USEC       (1 * USEC_PER_SEC)
 #define TICK_DELAY_USEC (50 * USEC_PER_MSEC)
 
-/* A source that wakes us once a second brings the tick with it; where it does not, the tick comes this much later. */
+/* A source that is read when a second has closed brings the tick with it; where it does not, that comes this much after the
+ * end of the next one. */
 #define TICK_LATE_USEC (500 * USEC_PER_MSEC)
 
 #define QUOTA_TICKS 10u /* how often it is looked for a quota */
@@ -45,8 +46,8 @@ struct manager {
         sd_event *event;
         struct capture *capture;
         sd_event_source *tick_timer;
-        uint64_t tick_usec;    /* when the last one was, CLOCK_MONOTONIC */
-        uint64_t signals_usec; /* when they were sent last, likewise */
+        uint64_t told_second;  /* the last one that had closed at the last tick */
+        uint64_t signals_second; /* as that was when signals were sent last */
         bool ready;            /* has been on the bus */
         bool bus_was_stuck; /* and has not been there again since */
         bool bus_is_lost;   /* which has been said */
@@ -62,6 +63,18 @@ static void manager_done(struct manager *manager) {
         engine_free(manager->engine);
         limits_reader_free(manager->limits);
         sd_event_unref(manager->event);
+}
+
+/* Ticks come just after a second has closed, so that each is told of once. */
+static uint64_t until_tick(const struct manager *manager) {
+        if (engine_drained_by_fd(manager->engine))
+                return TICK_USEC + TICK_LATE_USEC - clock_usec(CLOCK_REALTIME) % TICK_USEC;
+        return TICK_USEC + TICK_DELAY_USEC - engine_now(manager->engine) % TICK_USEC;
+}
+
+/* Also where seconds close otherwise from now on. */
+static int arm_tick(struct manager *manager) {
+        return manager->tick_timer ? sd_event_source_set_time_relative(manager->tick_timer, until_tick(manager)) : 0;
 }
 
 /* Of a capture that ran before, or did not: then the file has begun with it. */
@@ -102,6 +115,7 @@ static void on_stopped(const char *reason, const char *why, void *userdata) {
                 (void) snprintf(text, sizeof(text), "stopped capturing: %s; the books stay", reason);
         journal_write(why ? LOG_ERR : LOG_INFO, text, "NETFLOWD_BACKEND=%s", engine_backend(manager->engine),
                       "NETFLOWD_REASON=%s", reason);
+        (void) arm_tick(manager);
         file_recording_stop(&manager->file_recording);
         if (manager->bus)
                 bus_capture_stopped(manager->bus, reason);
@@ -113,6 +127,7 @@ static int start_capture(const struct capture_request *request, void *userdata, 
         int r;
 
         r = capture_start(manager->capture, request, ret_error);
+        (void) arm_tick(manager);
         if (r >= 0 && request->filter)
                 filter_changed(manager, ran);
         return r;
@@ -215,21 +230,15 @@ static void reconnect(struct manager *manager) {
         (void) connect_bus(manager);
 }
 
-/* Ticks come just after a second has closed, so that each is told of once. */
-static uint64_t until_tick(const struct manager *manager) {
-        if (engine_drained_by_fd(manager->engine))
-                return TICK_USEC + TICK_LATE_USEC;
-        return TICK_USEC + TICK_DELAY_USEC - engine_now(manager->engine) % TICK_USEC;
-}
 
-/* Once per interval, which need not be whole ticks; these come a little early or late. */
+/* Once per interval, by the seconds that have closed: ticks come a little early or late. Where the clock was set back, the
+ * interval begins anew. */
 static bool signals_are_due(struct manager *manager) {
-        uint64_t now = clock_usec(CLOCK_MONOTONIC);
+        uint64_t before = manager->signals_second, now = manager->told_second;
 
-        if (now + 2 * TICK_DELAY_USEC <
-            manager->signals_usec + manager->config->config->signal_interval_usec)
+        if (now >= before && (now - before) * USEC_PER_SEC < manager->config->config->signal_interval_usec)
                 return false;
-        manager->signals_usec = now;
+        manager->signals_second = now;
         return true;
 }
 
@@ -248,11 +257,11 @@ static void heed_cpu_limits(struct manager *manager) {
 static int tick(struct manager *manager) {
         int r;
 
-        manager->tick_usec = clock_usec(CLOCK_MONOTONIC);
-        r = sd_event_source_set_time_relative(manager->tick_timer, until_tick(manager));
+        capture_tick(manager->capture);
+        r = arm_tick(manager);
         if (r < 0)
                 return r;
-        capture_tick(manager->capture);
+        manager->told_second = engine_now(manager->engine) / USEC_PER_SEC;
         reconnect(manager);
         engine_tick(manager->engine);
         if (manager->bus && signals_are_due(manager))
@@ -269,11 +278,11 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         return tick(userdata);
 }
 
-/* A wake-up of its own would cost as much as all that a tick does. Where it cannot be put off, it comes twice. */
+/* A wake-up of its own would cost as much as all that a tick does. */
 static void on_read(void *userdata) {
         struct manager *manager = userdata;
 
-        if (clock_usec(CLOCK_MONOTONIC) + TICK_DELAY_USEC >= manager->tick_usec + TICK_USEC)
+        if (engine_now(manager->engine) / USEC_PER_SEC != manager->told_second)
                 (void) tick(manager);
 }
 
@@ -292,6 +301,7 @@ static int choose_setting(struct manager *manager, enum config_setting setting, 
         else
                 choice.filter = configured.filter;
         r = capture_choose(manager->capture, &choice, ret_error);
+        (void) arm_tick(manager);
         if (r >= 0 && setting == CONFIG_FILTER)
                 filter_changed(manager, ran && engine_capturing(manager->engine));
         return r;

@@ -637,6 +637,36 @@ def test_recording(build):
         assert daemon.status()["Backend"] == "bpf"
 
 
+def test_closed_seconds(build):
+    """A second closes when it has been read, and stays closed when the capture stops; what passes while it is stopped is no
+    window's, also where something else was read meanwhile, nor before the first read after it starts again."""
+    with daemon_with_bpf(build, "auto") as daemon, traffic(Here("")) as client:
+        def newest():
+            ring = (daemon.row(client.pid) or {}).get("ring")
+            return ring[-1]["timestamp"] if ring else 0
+
+        def of_late():
+            return [row for row in daemon.rank(recent=3) if row["pid"] == client.pid and row["traffic_stats"]["out"] > 0]
+
+        client.tell("udp", "c", "127.0.0.1", 0)
+        client.tell("send", "c", "127.0.0.1", 9, 10, 100)
+        before = until(newest, "a bucket", pause=0.01)
+        with subprocess.Popen([f"{build}/netflowctl", "pcap", "-w", os.devnull], text=True, env=daemon.environment,
+                              stderr=subprocess.PIPE) as recorder:
+            try:
+                assert recorder.stderr.readline().startswith("recording to ")
+                client.tell("send", "c", "127.0.0.1", 9, 10, 100)
+                before = until(lambda: newest() > before and newest(), "another bucket", pause=0.01)
+                daemon.ctl("stop")
+                assert newest() >= before, (newest(), before)
+            finally:
+                recorder.send_signal(signal.SIGINT)
+            recorder.communicate(timeout=DEADLINE)
+        until(lambda: not of_late(), "a window without traffic")
+        daemon.ctl("start")
+        assert not of_late(), of_late()
+
+
 def test_filter(build):
     """A filter asks for packets: refused where it has to be bpf, else packets are what is taken, and said why."""
     refused = subprocess.run([f"{build}/netflowd", "--config", "/dev/null", "--backend", "bpf", "--filter", "tcp"],
@@ -695,4 +725,4 @@ main([test_one_shot_curl, test_connections, test_one_shot_udp, test_wrk, test_co
       test_thread, test_pid_reuse, test_io_uring, test_syn_cookies, test_time_wait, test_no_socket, test_never_accepted, test_loopback,
       test_without_loopback, test_three_capabilities,
       test_chosen_devices, test_falls_back, test_killed,
-      test_what_it_does_not_know, test_recording, test_filter, test_two_daemons])
+      test_what_it_does_not_know, test_recording, test_closed_seconds, test_filter, test_two_daemons])
