@@ -64,7 +64,8 @@ bool orient_packet(struct orient *orient, const uint8_t *data, size_t captured, 
  * remembered is forgotten where interfaces or addresses are others now. */
 void orient_begin(struct orient *orient);
 
-/* First: is it like one that was decoded before? Returns that, good until the next one is decoded, with *ret_bytes the length; NULL: it is not. */
+/* First: is it like one that was decoded before? Returns that, good until the next one is decoded, with *ret_bytes the
+ * length; NULL: it is not. */
 const struct orient_memo *orient_recall(const struct orient *orient, const uint8_t *data, size_t captured,
                                         size_t wire_length, uint64_t time_usec, uint32_t *ret_bytes);
 

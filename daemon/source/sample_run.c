@@ -17,7 +17,8 @@ static bool may_join(const struct sample *sample) {
 static bool joins(const struct sample_run *run, const struct sample *sample) {
         const struct sample *first = &run->sample;
 
-        return sample->time_usec - first->time_usec < run->span_usec && sample->direction == first->direction && sample->ifindex == first->ifindex &&
+        return sample->time_usec - first->time_usec < run->span_usec && sample->direction == first->direction &&
+               sample->ifindex == first->ifindex &&
                memcmp(&sample->key, &first->key, sizeof(sample->key)) == 0 && may_join(sample);
 }
 
