@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -18,6 +17,7 @@
 #include "owner/process_reader.h"
 #include "source/syn_capture.h"
 #include "util/clock.h"
+#include "util/thread.h"
 
 /* The share of one processor that this may take, one part in so many, and how much of it may be saved up. */
 #define PARTS      3
@@ -426,15 +426,10 @@ static int open_look(struct early_look *look, struct source_error *ret_error) {
         return r;
 }
 
-/* A thread takes its signal mask from who starts it: pthread_create(3). */
 static int start_thread(struct early_look *look, struct source_error *ret_error) {
-        sigset_t all, before;
         int r;
 
-        sigfillset(&all);
-        (void) pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = -pthread_create(&look->thread, NULL, run_thread, look);
-        (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+        r = thread_start(&look->thread, run_thread, look);
         if (r < 0)
                 (void) snprintf(ret_error->text, sizeof(ret_error->text),
                                 "cannot start the thread that looks at new connections: %s", strerror(-r));

@@ -5,11 +5,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 #include "util/macros.h"
+#include "util/thread.h"
 
 #define SOCKETS_MAX 4
 
@@ -45,16 +45,11 @@ static void *run_thread(void *userdata) {
         return NULL;
 }
 
-/* A thread takes its signal mask from who starts it: pthread_create(3). */
 static int run(struct opening *opening) {
-        sigset_t all, before;
         pthread_t thread;
         int r;
 
-        sigfillset(&all);
-        (void) pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = -pthread_create(&thread, NULL, run_thread, opening);
-        (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+        r = thread_start(&thread, run_thread, opening);
         if (r < 0)
                 return r;
         (void) pthread_join(thread, NULL);

@@ -3,9 +3,10 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "util/thread.h"
 
 struct worker {
         struct worker_pool *pool;
@@ -56,17 +57,12 @@ static void *run_worker(void *argument) {
         return NULL;
 }
 
-/* A thread takes its signal mask from who starts it: pthread_create(3). */
 static int start_thread(struct worker_pool *pool, unsigned index) {
         struct worker *worker = &pool->workers[pool->n_threads];
-        sigset_t all, before;
         int r;
 
         *worker = (struct worker){.pool = pool, .index = index};
-        sigfillset(&all);
-        (void) pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = -pthread_create(&worker->thread, NULL, run_worker, worker);
-        (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+        r = thread_start(&worker->thread, run_worker, worker);
         if (r == 0)
                 pool->n_threads++;
         return r;
