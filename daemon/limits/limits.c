@@ -305,16 +305,47 @@ void limits_read_cpu_quota(const struct limits_reader *reader, struct limits *li
                 tightest(&reader->cpu, read_cfs_quota, limits->has_cpu_quota, &limits->cpu_quota_usec);
 }
 
+static void read_memory_limits(const struct limits_reader *reader, struct limits *limits) {
+        limits->has_memory_max = tightest(&reader->unified, read_memory_max, false, &limits->memory_max);
+        limits->has_memory_max =
+                tightest(&reader->memory, read_limit_in_bytes, limits->has_memory_max, &limits->memory_max);
+        limits->has_memory_current =
+                read_memory(reader->unified.path, "memory.current", &limits->memory_current) >= 0 ||
+                read_memory(reader->memory.path, "memory.usage_in_bytes", &limits->memory_current) >= 0;
+}
+
+/* Of what is charged, what goes when room is wanted: files, but for those in memory. */
+static uint64_t read_reclaimable(const char *folder, const char *files) {
+        char text[8192];
+        ssize_t n = read_value(folder, "memory.stat", text, sizeof(text));
+        uint64_t all, shared = 0;
+
+        if (n < 0 || parse_stat_field(text, (size_t) n, files, &all) < 0)
+                return 0;
+        (void) parse_stat_field(text, (size_t) n, "shmem", &shared);
+        return all - MIN(all, shared);
+}
+
+int limits_read_memory_left(const struct limits_reader *reader, uint64_t *ret_bytes) {
+        struct limits limits = {};
+        uint64_t charged;
+
+        read_memory_limits(reader, &limits);
+        if (!limits.has_memory_max || !limits.has_memory_current)
+                return -ENODATA;
+        charged = limits.memory_current;
+        /* the same files by another name in v1: kernel documentation, cgroup-v1/memory.rst */
+        charged -= MIN(charged, MAX(read_reclaimable(reader->unified.path, "file"),
+                                    read_reclaimable(reader->memory.path, "cache")));
+        *ret_bytes = limits.memory_max - MIN(limits.memory_max, charged);
+        return 0;
+}
+
 void limits_read(const struct limits_reader *reader, struct limits *ret_limits) {
         struct limits limits = {};
 
         limits_read_cpu_quota(reader, &limits);
-        limits.has_memory_max = tightest(&reader->unified, read_memory_max, false, &limits.memory_max);
-        limits.has_memory_max =
-                tightest(&reader->memory, read_limit_in_bytes, limits.has_memory_max, &limits.memory_max);
-        limits.has_memory_current =
-                read_memory(reader->unified.path, "memory.current", &limits.memory_current) >= 0 ||
-                read_memory(reader->memory.path, "memory.usage_in_bytes", &limits.memory_current) >= 0;
+        read_memory_limits(reader, &limits);
         limits_read_throttled(reader, &limits);
         *ret_limits = limits;
 }

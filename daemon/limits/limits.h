@@ -38,10 +38,14 @@ void limits_read(const struct limits_reader *reader, struct limits *ret_limits);
 void limits_read_cpu_quota(const struct limits_reader *reader, struct limits *limits);
 void limits_read_throttled(const struct limits_reader *reader, struct limits *limits);
 
+/* How much memory is left of what the limit allows: all but what is charged to our cgroup, except for files, which make way.
+ * Returns 0, or -ENODATA: there is no limit, or it is not known what is charged. */
+int limits_read_memory_left(const struct limits_reader *reader, uint64_t *ret_bytes);
+
 /* Parse what these files hold; length is that of text. Return 0, -EBADMSG, or -ENODATA for what is not
  * limited. */
 int parse_cpu_max(const char *text, size_t length, uint64_t *ret_quota_usec);
 int parse_memory_max(const char *text, size_t length, uint64_t *ret_bytes);
 
-/* "throttled_usec 123" of a cpu.stat: the number behind that name. */
+/* "throttled_usec 123" of a cpu.stat or memory.stat: the number behind that name. */
 int parse_stat_field(const char *text, size_t length, const char *name, uint64_t *ret_value);

@@ -3,11 +3,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/capability.h>
-#include <malloc.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
@@ -15,12 +12,13 @@
 
 #include "bus/bus.h"
 #include "limits/limits.h"
+#include "limits/own_memory.h"
 #include "manager/capture.h"
 #include "manager/configure.h"
 #include "manager/file_recording.h"
 #include "manager/journal.h"
+#include "manager/own_process.h"
 #include "manager/report.h"
-#include "util/capability.h"
 #include "util/clock.h"
 
 #define TICK_USEC       (1 * USEC_PER_SEC)
@@ -30,7 +28,7 @@
  * end of the next one. */
 #define TICK_LATE_USEC (500 * USEC_PER_MSEC)
 
-#define QUOTA_TICKS 10u /* how often it is looked for a quota */
+#define QUOTA_TICKS 10u /* how often it is looked for a quota, and at how much memory is left */
 
 #define EXIT_USAGE 2
 
@@ -242,12 +240,21 @@ static bool signals_are_due(struct manager *manager) {
         return true;
 }
 
+/* Anybody may send a message of as much as the bus lets pass, 32 MB by default, and sd-bus takes memory for all of it before
+ * it can be looked at: where there is none the connection is made anew, while the books would be lost with us. What cannot
+ * be bounded is as it was. */
+static void bound_memory(const struct manager *manager) {
+        (void) own_memory_bound(manager->limits);
+}
+
 /* A quota changes seldom, and without one nothing holds us up: reading costs as much as all else in an idle second. */
-static void heed_cpu_limits(struct manager *manager) {
+static void heed_limits(struct manager *manager) {
         struct limits *limits = &manager->cpu_limits;
 
-        if (manager->ticks++ % QUOTA_TICKS == 0)
+        if (manager->ticks++ % QUOTA_TICKS == 0) {
                 limits_read_cpu_quota(manager->limits, limits);
+                bound_memory(manager);
+        }
         if (limits->has_cpu_quota)
                 limits_read_throttled(manager->limits, limits);
         engine_limit_cpu(manager->engine, limits->has_cpu_quota ? limits->cpu_quota_usec : UINT64_MAX,
@@ -268,7 +275,7 @@ static int tick(struct manager *manager) {
                 bus_send_signals(manager->bus);
         engine_expire(manager->engine);
         report_losses(&manager->report, manager->engine);
-        heed_cpu_limits(manager);
+        heed_limits(manager);
         return 0;
 }
 
@@ -427,47 +434,6 @@ static int add_sources(struct manager *manager) {
         return r < 0 ? r : sd_event_source_set_enabled(manager->tick_timer, SD_EVENT_ON);
 }
 
-/* A pidfd for each process in the books. */
-static void raise_descriptor_limit(void) {
-        struct rlimit limit;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-                return;
-        limit.rlim_cur = limit.rlim_max;
-        (void) setrlimit(RLIMIT_NOFILE,
-                         &limit); /* what cannot be raised is lived with: see engine_mark_exits() */
-}
-
-/* By default glibc raises its threshold to the size of what was freed last, mallopt(3): after one large
- * answer the next ones would come from the heap, and a small allocation behind them would keep all of it
- * there. */
-static void give_back_large_memory(void) {
-        (void) mallopt(M_MMAP_THRESHOLD, 128 << 10);
-}
-
-static bool check_capabilities(const struct manager *manager) {
-        const char *backend = manager->config->config->backend;
-        bool bpf = strcmp(backend, "pcap") != 0 && !missing_bpf_capability();
-        bool pcap = strcmp(backend, "bpf") != 0 && have_capability(CAP_NET_RAW);
-
-        if (bpf || pcap)
-                return true;
-        log_write(LOG_ERR, "backend %s needs %s: run it as root, or as its systemd service", backend,
-                  strcmp(backend, "pcap") == 0 ? "CAP_NET_RAW"
-                  : strcmp(backend, "bpf") == 0
-                          ? "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
-                          : "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, or CAP_NET_RAW");
-        return false;
-}
-
-static void warn_of_blindness(const struct engine *engine) {
-        if (!engine_drained_by_fd(engine) &&
-            (!have_capability(CAP_SYS_PTRACE) || !have_capability(CAP_DAC_READ_SEARCH)))
-                log_write(LOG_WARNING,
-                          "without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH the sockets of other users' "
-                          "processes stay unknown");
-}
-
 /* A filter in a file is found to be wrong only now, and does not keep us from counting: the default stands,
  * which is none. Returns as engine_new(). */
 static int new_engine(struct manager *manager, const struct limits *limits, struct source_error *ret_error) {
@@ -493,7 +459,7 @@ static int start_engine(struct manager *manager) {
         struct limits limits;
         int r;
 
-        if (!check_capabilities(manager))
+        if (!own_process_may_capture(manager->config->config->backend))
                 return EX_NOPERM;
         r = limits_reader_new("", &manager->limits);
         if (r >= 0) {
@@ -503,8 +469,10 @@ static int start_engine(struct manager *manager) {
         if (r >= 0)
                 r = store_new(manager->engine, on_recorded, manager, &manager->store);
         if (r >= 0) {
-                warn_of_blindness(manager->engine);
+                if (!engine_drained_by_fd(manager->engine))
+                        own_process_warn_of_blindness();
                 report_start(manager->engine, &limits);
+                bound_memory(manager);
                 return EXIT_SUCCESS;
         }
         log_write(LOG_ERR, "%s", error.text);
@@ -529,9 +497,7 @@ int manager_run(const struct manager_config *config) {
         _cleanup_(manager_done) struct manager manager = {.config = config};
         int r;
 
-        (void) signal(SIGPIPE, SIG_IGN); /* who reads a recording may go */
-        raise_descriptor_limit();
-        give_back_large_memory();
+        own_process_set_up();
         r = sd_event_default(&manager.event);
         if (r < 0) {
                 log_write(LOG_ERR, "cannot make an event loop: %s", strerror(-r));

@@ -18,9 +18,9 @@ class Group:
         if not self.v1:
             (ROOT / "cgroup.subtree_control").write_text(f"+{controller}", encoding="ascii")
         number = 0
-        while (parent / f"netflowd-bench-{os.getpid()}-{number}").exists():
+        while (parent / f"netflowd-test-{os.getpid()}-{number}").exists():
             number += 1
-        self.path = parent / f"netflowd-bench-{os.getpid()}-{number}"
+        self.path = parent / f"netflowd-test-{os.getpid()}-{number}"
         self.path.mkdir()
 
     def command(self, words):

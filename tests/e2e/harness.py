@@ -500,6 +500,10 @@ def alone(case):
     return case
 
 
+class Skip(Exception):
+    """What a case needs and is not here."""
+
+
 def main(cases):
     """Runs the cases named on the command line, or all; or lists them, each with where it wants to run if it matters.
     usage: test_x.py BUILD [CASE…] or test_x.py --list"""
@@ -519,6 +523,8 @@ def main(cases):
         try:
             note = case(build)
             print(f"PASS {name} {time.monotonic() - begin:.1f} s{': ' + note if note else ''}", flush=True)
+        except Skip as missing:
+            print(f"SKIP {name}: {missing}", flush=True)
         except Exception:  # pylint: disable=broad-except
             failed = True
             print(f"FAIL {name} {time.monotonic() - begin:.1f} s\n{traceback.format_exc()}", flush=True)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "limits/limits.h"
+#include "limits/own_memory.h"
 #include "owner/cgroup_path.h"
 #include "owner/proc_file.h"
 #include "owner/process_reader.h"
@@ -60,6 +61,7 @@ static void read_limits(const char *text, size_t length) {
         if (parse_cpu_max(text, length, &value) < 0)
                 (void) parse_memory_max(text, length, &value);
         (void) parse_stat_field(text, length, "throttled_usec", &value);
+        (void) parse_statm_data(text, length, &value);
 }
 
 /* Two texts, with a NUL between them: mountinfo and cgroup. */

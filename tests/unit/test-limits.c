@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "limits/limits.h"
+#include "limits/own_memory.h"
 #include "support/test.h"
 
 #define MOUNT_V2 "31 23 0:28 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -56,6 +59,57 @@ static void test_v2(void **state) {
         limits = read_limits(root);
         assert_int_equal(limits.cpu_quota_usec, 3000000);
         assert_int_equal(limits.memory_max, 1000000);
+}
+
+/* What is charged but for files, and of those not what lies in memory. */
+static void test_memory_left(void **state) {
+        _cleanup_(limits_reader_freep) struct limits_reader *reader = NULL;
+        const char *root = *state;
+        uint64_t left;
+
+        test_write(root, "proc/self/mountinfo", "23 1 254:0 / / rw - ext4 /dev/vda rw\n" MOUNT_V2);
+        test_write(root, "proc/self/cgroup", "0::/a\n");
+        assert_int_equal(limits_reader_new(root, &reader), 0);
+        assert_int_equal(limits_read_memory_left(reader, &left), -ENODATA);
+        test_write(root, "sys/fs/cgroup/a/memory.max", "10000\n");
+        assert_int_equal(limits_read_memory_left(reader, &left), -ENODATA);
+        test_write(root, "sys/fs/cgroup/a/memory.current", "7000\n");
+        assert_int_equal(limits_read_memory_left(reader, &left), 0);
+        assert_int_equal(left, 3000);
+        test_write(root, "sys/fs/cgroup/a/memory.stat", "anon 4000\nfile 2000\nkernel 1000\nshmem 500\n");
+        assert_int_equal(limits_read_memory_left(reader, &left), 0);
+        assert_int_equal(left, 4500);
+        test_write(root, "sys/fs/cgroup/a/memory.current", "20000\n"); /* the limit was lowered since */
+        assert_int_equal(limits_read_memory_left(reader, &left), 0);
+        assert_int_equal(left, 0);
+        test_write(root, "sys/fs/cgroup/a/memory.max", "max\n");
+        assert_int_equal(limits_read_memory_left(reader, &left), -ENODATA);
+}
+
+/* More than is left is refused, and less is not; without a limit all is to be had. */
+static void test_bound(void **state) {
+        _cleanup_(limits_reader_freep) struct limits_reader *reader = NULL;
+        const char *root = *state;
+        struct rlimit before;
+        void *memory;
+
+        test_write(root, "proc/self/mountinfo", "23 1 254:0 / / rw - ext4 /dev/vda rw\n" MOUNT_V2);
+        test_write(root, "proc/self/cgroup", "0::/a\n");
+        test_write(root, "sys/fs/cgroup/a/memory.max", "100000000\n");
+        test_write(root, "sys/fs/cgroup/a/memory.current", "60000000\n");
+        assert_int_equal(limits_reader_new(root, &reader), 0);
+        assert_int_equal(getrlimit(RLIMIT_DATA, &before), 0);
+        assert_int_equal(own_memory_bound(reader), 0);
+        assert_ptr_equal(mmap(NULL, 50000000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), MAP_FAILED);
+        memory = mmap(NULL, 30000000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_ptr_not_equal(memory, MAP_FAILED);
+        assert_int_equal(munmap(memory, 30000000), 0);
+        test_write(root, "sys/fs/cgroup/a/memory.max", "max\n");
+        assert_int_equal(own_memory_bound(reader), 0);
+        memory = mmap(NULL, 50000000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_ptr_not_equal(memory, MAP_FAILED);
+        assert_int_equal(munmap(memory, 50000000), 0);
+        assert_int_equal(setrlimit(RLIMIT_DATA, &before), 0);
 }
 
 static void test_v1(void **state) {
@@ -123,13 +177,19 @@ static void test_parsers(void **state) {
         assert_int_equal(value, 7);
         assert_int_equal(parse_stat_field("a 1\nbc 2", 8, "bc", &value), 0);
         assert_int_equal(value, 2);
+        assert_int_equal(parse_statm_data("765 438 410 5 0 123 0\n", 22, &value), 0);
+        assert_int_equal(value, 123);
+        assert_int_equal(parse_statm_data("765 438 410 5 0\n", 16, &value), -EBADMSG);
+        assert_int_equal(parse_statm_data("765 438 410 5 0 123", 19, &value), -EBADMSG); /* cut off, it may be */
+        assert_int_equal(parse_statm_data("765 438 x 5 0 123 0\n", 20, &value), -EBADMSG);
+        assert_int_equal(parse_statm_data("", 0, &value), -EBADMSG);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_v2),      TEST(test_v1), TEST(test_part_of_a_hierarchy),
+                TEST(test_v2),      TEST(test_memory_left), TEST(test_bound), TEST(test_v1), TEST(test_part_of_a_hierarchy),
                 TEST(test_nothing), TEST(test_parsers),
         };
 
