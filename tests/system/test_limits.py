@@ -19,6 +19,7 @@ import vm
 
 sys.path.insert(0, str(image.ROOT / "tests/e2e"))
 
+import raw_bus  # pylint: disable=wrong-import-position
 from harness import (  # pylint: disable=wrong-import-position
     INTERFACE, NAME, OBJECT, Daemon, Host, assert_balanced, hosts, join, main, quiet, sh, traffic, until)
 
@@ -26,6 +27,8 @@ SERVICE = "netflowd.service"
 GROUP = pathlib.Path("/sys/fs/cgroup/system.slice", SERVICE)
 PACKET = 100  # bytes at the IP layer of each that tests/tools/flood.c sends
 ANSWERS = 32  # that are asked for at once
+LONG = 31 << 20  # bytes of a message: the bus lets 32 MB pass
+NOBODY = 65534
 LIMITS = {"CPUQuota": "20%", "MemoryMax": "64M"}  # as the unit says
 CAPABILITIES = {"cap_dac_read_search": 2, "cap_net_admin": 12, "cap_net_raw": 13, "cap_sys_ptrace": 19,
                 "cap_perfmon": 38, "cap_bpf": 39}
@@ -294,13 +297,19 @@ def test_set_property(_build):
 
 def test_memory_max(build):
     """A million random flows, as fast as they come, without a quota: the tables fill and what they have no room for is
-    counted, while many clients ask for all there is."""
+    counted, while many clients ask for all there is. A message as long as the bus lets pass, from anybody, is refused."""
     with machine() as (here, other), service(CPUQuota="", MemoryMax="32M") as daemon:
         assert daemon.limits()["memory_max"] == 32 << 20
         with flooding(other, build, "random", 1000000) as random:
             rate = int(random.stdout.readline())
         dropped = counted_at(daemon, here)
         assert int(group("memory.peak")) < 32 << 20
+        ledger = daemon.ledger()
+        with raw_bus.Connection(f"unix:path={pipelined.BUS}", NOBODY) as anybody:
+            assert anybody.ask(NAME, OBJECT, INTERFACE, "GetProcessRank", signature="ay",
+                               body=struct.pack("<I", LONG) + bytes(LONG)) == raw_bus.ERROR
+        until(lambda: daemon.ctl("rank", check=False, stderr=subprocess.DEVNULL).returncode == 0, "the bus again")
+        assert daemon.ledger()["seen"] >= ledger["seen"], (ledger, daemon.ledger())
         daemon.assert_well()
         return f"{rate} packets/s, {dropped} dropped; {memory_note()}; {losses(daemon.ledger())}"
 
