@@ -56,7 +56,7 @@ struct config {
         char *store_pcap;       /* absolute path of a savefile; NULL: none */
         uint64_t store_pcap_max_bytes; /* of one file; UNITS_INFINITY: no limit */
         uint32_t store_pcap_files;     /* kept, the one being written among them */
-        uint64_t signal_interval_usec; /* between two signals of a kind */
+        uint64_t signal_interval_usec; /* that closes between two signals of a kind */
         uint32_t signal_limit;         /* rows of RankChanged */
         int log_level;                 /* LOG_ERR, … of syslog(3) */
         struct config_origin origins[CONFIG_SETTINGS];

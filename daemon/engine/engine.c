@@ -45,8 +45,9 @@
 /* Programs, libraries, buffers. */
 #define OTHER_BYTES (6u << 20)
 
-/* What early_look.c remembers at the most: connections at 300 bytes each, sockets, processes at 400. */
-#define EARLY_BYTES (3u << 19)
+/* What early_look.c remembers at the most: connections at 300 bytes each, sockets, processes at 400. And lists of all
+ * datagram sockets, there and where owners are looked up: owner/bound_sockets.h. */
+#define EARLY_BYTES ((3u << 19) + (5u << 17))
 
 /* Of what is left, in percent. */
 #define FLOWS_SHARE     34u
@@ -294,9 +295,13 @@ void engine_tick(struct engine *engine) {
         engine_refresh_processes(engine);
 }
 
-/* By the clock: samples may be newer than when the source began to be read. */
+/* Not where the last read is long ago, or took long: samples may be newer than its beginning by more than rings look ahead. */
 void engine_expire(struct engine *engine) {
-        books_expire(engine->books, engine->config.savefile ? engine_now(engine) : clock_usec(CLOCK_REALTIME) - CLOSE_DELAY_USEC);
+        uint64_t now = engine_now(engine);
+
+        if (engine_closes_by_read(engine) && clock_usec(CLOCK_REALTIME) - now > USEC_PER_SEC)
+                return;
+        books_expire(engine->books, now);
 }
 
 void engine_finish(struct engine *engine) {
@@ -358,6 +363,10 @@ bool engine_drained_by_fd(const struct engine *engine) {
         return engine->source && source_knows_owners(engine->source);
 }
 
+bool engine_closes_by_read(const struct engine *engine) {
+        return engine_drained_by_fd(engine) && engine->is_read;
+}
+
 bool engine_knows_flows(const struct engine *engine) {
         return !engine_drained_by_fd(engine);
 }
@@ -378,7 +387,7 @@ uint64_t engine_now(const struct engine *engine) {
 
         if (engine->config.savefile) /* the second of its last packet is over */
                 return engine->packet_clock + USEC_PER_SEC;
-        if (engine_drained_by_fd(engine) && engine->is_read) /* what moved until then is in, and nothing else */
+        if (engine_closes_by_read(engine)) /* what moved until then is in, and nothing else */
                 return engine->read_usec;
         now = clock_usec(CLOCK_REALTIME);
         /* what has closed stays closed, with another source too; not where the clock was set back */

@@ -101,6 +101,9 @@ int engine_fd(const struct engine *engine);
 bool engine_drained_by_fd(const struct engine *engine);
 bool engine_due(const struct engine *engine);
 
+/* Does engine_now() go by when the source was read? Not before it has been for the first time. */
+bool engine_closes_by_read(const struct engine *engine);
+
 /* Are there flows in the books? Not where the source counts by process. */
 bool engine_knows_flows(const struct engine *engine);
 

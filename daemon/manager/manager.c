@@ -44,9 +44,9 @@ struct manager {
         sd_event *event;
         struct capture *capture;
         sd_event_source *tick_timer;
-        uint64_t told_second;  /* the last one that had closed at the last tick */
+        uint64_t told_second;    /* the first one that had not closed at the last tick */
         uint64_t signals_second; /* as that was when signals were sent last */
-        bool ready;            /* has been on the bus */
+        bool ready;              /* has been on the bus */
         bool bus_was_stuck; /* and has not been there again since */
         bool bus_is_lost;   /* which has been said */
         bool name_refused; /* there again, but without our name: the connection is of no use */
@@ -63,11 +63,15 @@ static void manager_done(struct manager *manager) {
         sd_event_unref(manager->event);
 }
 
-/* Ticks come just after a second has closed, so that each is told of once. */
+/* Ticks come just after a second has closed, so that each is told of once; at once where one has not been. */
 static uint64_t until_tick(const struct manager *manager) {
-        if (engine_drained_by_fd(manager->engine))
+        uint64_t now = engine_now(manager->engine);
+
+        if (engine_closes_by_read(manager->engine))
                 return TICK_USEC + TICK_LATE_USEC - clock_usec(CLOCK_REALTIME) % TICK_USEC;
-        return TICK_USEC + TICK_DELAY_USEC - engine_now(manager->engine) % TICK_USEC;
+        if (now / USEC_PER_SEC != manager->told_second)
+                return TICK_DELAY_USEC - MIN(now % TICK_USEC, TICK_DELAY_USEC);
+        return TICK_USEC + TICK_DELAY_USEC - now % TICK_USEC;
 }
 
 /* Also where seconds close otherwise from now on. */
@@ -265,10 +269,10 @@ static int tick(struct manager *manager) {
         int r;
 
         capture_tick(manager->capture);
+        manager->told_second = engine_now(manager->engine) / USEC_PER_SEC;
         r = arm_tick(manager);
         if (r < 0)
                 return r;
-        manager->told_second = engine_now(manager->engine) / USEC_PER_SEC;
         reconnect(manager);
         engine_tick(manager->engine);
         if (manager->bus && signals_are_due(manager))
@@ -429,6 +433,7 @@ static int add_sources(struct manager *manager) {
         r = start_reading(manager);
         if (r < 0)
                 return r;
+        manager->told_second = engine_now(manager->engine) / USEC_PER_SEC;
         r = sd_event_add_time_relative(manager->event, &manager->tick_timer, CLOCK_MONOTONIC,
                                        until_tick(manager), TICK_DELAY_USEC, on_tick, manager);
         return r < 0 ? r : sd_event_source_set_enabled(manager->tick_timer, SD_EVENT_ON);

@@ -11,7 +11,7 @@
  * at one time, all are listed once. */
 struct bound_sockets;
 
-/* More of them are never listed: then each port is asked about for itself. */
+/* Where there are more, each port is asked about for itself. */
 #define BOUND_SOCKETS_MAX 4096u
 
 /* Returns 0 or -ENOMEM. */
@@ -21,6 +21,6 @@ DEFINE_CLEANUP(struct bound_sockets *, bound_sockets_free)
 
 /* As sock_diag_bound(), for a datagram protocol and any state; what was listed for the same now_usec is not listed again.
  * network says which namespace's diag is, by a number of the caller's. *lists goes up by how many times the kernel was
- * asked. */
+ * asked. Nothing is bound to port 0. */
 int bound_sockets_find(struct bound_sockets *bound, struct sock_diag *diag, uint32_t network, uint8_t protocol, uint16_t port,
                        uint64_t now_usec, struct socket_info *ret_sockets, size_t max, uint64_t *lists);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A client of netflowd that costs little itself: it sends the bytes of calls and reads how long the answers are."""
 
+import contextlib
 import os
 import socket
 import struct
@@ -19,6 +20,8 @@ ADD_MATCH = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.D
 def read_whole(stream):
     """The first 16 bytes of a message, and its body."""
     header = stream.read(16)
+    if len(header) < 16:
+        raise EOFError("the connection ended")
     body_length, _, fields_length = struct.unpack("<III", header[4:])
     stream.read(fields_length + -fields_length % 8)
     return header, stream.read(body_length)
@@ -95,7 +98,19 @@ class Repeater(Client):
             if header[1] == CALL:
                 return struct.unpack_from("<I", header, 8)[0]
 
+    def end(self):
+        """Whoever waits here or there has an error then, and nothing more to wait for."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
     def repeat(self, calls):
+        try:
+            self.answer_calls(calls)
+        except Exception:
+            self.end()
+            raise
+
+    def answer_calls(self, calls):
         for _ in range(calls):
             serial, fields = self.next_call(), b""
             for code, kind, value in ((5, "u", serial), (6, "s", self.client.name), (8, "g", self.signature)):

@@ -42,9 +42,11 @@ def time_bus(address, client, body):
     with contextlib.closing(Repeater(address, client, "aa{sv}", body)) as repeater:
         thread = threading.Thread(target=repeater.repeat, args=(CALLS,))
         thread.start()
-        seconds = statistics.median(client.time_rank(ALL, RECENT, repeater.name) for _ in range(CALLS))
-        thread.join()
-    return seconds
+        try:
+            return statistics.median(client.time_rank(ALL, RECENT, repeater.name) for _ in range(CALLS))
+        finally:
+            repeater.end()
+            thread.join()
 
 
 class Busy:
