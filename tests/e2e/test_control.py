@@ -184,6 +184,24 @@ def daemon_of(build, *options):
             monitor.terminate()
 
 
+def test_started_all_the_time(build):
+    """However often it is started, seconds close, and are told of."""
+    with busy(build) as (daemon, client), subprocess.Popen(
+            [f"{build}/netflowctl", "monitor", "--json"], env=daemon.environment, text=True, stdout=subprocess.PIPE) as monitor:
+        try:
+            read_until(monitor.stdout, "RankChanged")
+            for _ in range(2):
+                def told():
+                    move(client)
+                    daemon.ctl("start")
+                    return select.select([monitor.stdout], [], [], 0)[0]
+
+                until(told, "a signal", deadline=10, pause=0)
+                assert "RankChanged" in monitor.stdout.readline()
+        finally:
+            monitor.terminate()
+
+
 def test_options_refused(build):
     """What is not an option is an error, not ignored."""
     with busy(build) as (daemon, _):
@@ -320,5 +338,5 @@ def test_bus_restarts(build):
         assert "lost the connection to the bus" in said[0] and "connected to the bus again" in said[1], said
 
 
-main([test_stop_and_start, test_timeout, test_filter, test_many_times, test_options_refused, test_flows,
+main([test_stop_and_start, test_timeout, test_filter, test_many_times, test_started_all_the_time, test_options_refused, test_flows,
       test_without_polkit, test_polkit_grants, test_polkit_would_ask, test_polkit_says_no, test_polkit_hangs, test_quota_of_a_user, test_bus_restarts])
