@@ -129,7 +129,7 @@ int openings_new(const struct openings_config *config, struct openings **ret_ope
         r = sock_diag_new(&openings->diag);
         if (r < 0)
                 return r;
-        r = bound_sockets_new(&openings->bound);
+        r = bound_sockets_new(config->proc_root, &openings->bound);
         if (r < 0)
                 return r;
         r = socket_holders_new(&holders, &openings->holders);

@@ -86,7 +86,7 @@ static int procfs_open(const struct owner_config *config, void **ret_state,
         r = socket_holders_new(config, &owner->holders);
         if (r < 0)
                 return r;
-        r = bound_sockets_new(&owner->bound);
+        r = bound_sockets_new(config->proc_root, &owner->bound);
         if (r < 0)
                 return r;
         r = closed_sockets_new(false, &owner->closed);
