@@ -258,6 +258,11 @@ class Daemon:
         assert not output, output
 
 
+def served(daemon):
+    """Is somebody who asks just now?"""
+    return daemon.ctl("rank", check=False, stderr=subprocess.DEVNULL).returncode == 0
+
+
 def descriptors(daemon):
     """The kinds of what it has open, but for what comes and goes: those of processes do with them, and of the four for
     owners (NETLINK_SOCK_DIAG is 4) two are opened with the first question, of what was captured and of what begins; for

@@ -16,10 +16,9 @@ import struct
 import subprocess
 import sys
 
-import cgroup
 import raw_bus
-from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Skip, assert_balanced, assert_ledger_balances, busy, choice, daemon_on,
-                     daemon_with_bpf, descriptors, devices, hosts, main, move, read_until, running, sanitized, sh, streamed, total,
+from harness import (DEADLINE, INTERFACE, NAME, OBJECT, assert_balanced, assert_ledger_balances, busy, choice, daemon_on,
+                     daemon_with_bpf, descriptors, devices, hosts, main, move, read_until, sanitized, served, sh, streamed, total,
                      traffic, until, until_state)
 
 CONNECTIONS = int(os.environ.get("NETFLOWD_TEST_CONNECTIONS", "250"))
@@ -88,10 +87,6 @@ def test_many_connections(build):
         assert own <= 2 * bus + 10, (own, bus)  # what is asked of it costs others as much
         assert_balanced(daemon, daemon.settled())
         return f"{CONNECTIONS} connections; ticks: {own}, the bus {bus}"
-
-
-def served(daemon):
-    return daemon.ctl("rank", check=False, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def test_never_read(build):
@@ -175,29 +170,6 @@ def test_huge_calls(build):
             assert kind == raw_bus.ERROR, (member, signature)
             abuser.ask(*MANAGER, "Nonsense")  # then the one before is forgotten
             look()
-
-
-def test_more_than_the_limit(build):
-    """A message that our own limit has no memory for, which any user may send: the connection to the bus is made anew, and
-    the books stay."""
-    with contextlib.ExitStack() as stack:
-        limited = stack.enter_context(cgroup.group("memory"))
-        if not limited or sanitized(build):
-            raise Skip("needs a memory controller of cgroups(7), and no sanitizer")
-        limited.set_memory_max(32 * MB)
-        daemon = stack.enter_context(running(build, limited.command([
-            f"{build}/netflowd", "--config", "/dev/null", "--log-level", "err"]), limits={"max_message_size": 100 * MB}))
-        client = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        for _ in range(10):
-            client.sendto(b"x" * 1000, ("127.0.0.1", 9))
-        before = until(lambda: (daemon.row(os.getpid()) or {}).get("total"), "a row")
-        abuser = stack.enter_context(raw_bus.Connection(daemon.address, NOBODY))
-        for _ in range(3):
-            kind = abuser.ask(*MANAGER, "GetProcessRank", signature="ay", body=struct.pack("<I", 60 * MB) + b"x" * (60 * MB))
-            assert kind == raw_bus.ERROR
-            until(lambda: served(daemon), "the bus again")
-        total_now = daemon.row(os.getpid())["total"]
-        assert total_now["out"] >= before["out"] > 0 and total_now["since_usec"] == before["since_usec"], (before, total_now)
 
 
 def test_waiting_calls(build):
@@ -461,6 +433,6 @@ def test_changes_not_told(build):
             assert_balanced(daemon, daemon.settled())
 
 
-main([test_many_connections, test_never_read, test_stuck_bus, test_huge_calls, test_more_than_the_limit, test_waiting_calls, test_callers_vanish,
+main([test_many_connections, test_never_read, test_stuck_bus, test_huge_calls, test_waiting_calls, test_callers_vanish,
       test_bus_lost_in_flight, test_malformed, test_peer_that_never_reads, test_syn_flood, test_one_shots, test_suspend,
       test_changes_not_told])

@@ -8,11 +8,18 @@ import os
 import pathlib
 import re
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 
-from harness import DEADLINE, daemon_on, descriptors, has_owner, hosts, main, streamed, traffic, until
+import cgroup
+import raw_bus
+from harness import (DEADLINE, INTERFACE, NAME, OBJECT, Skip, daemon_on, descriptors, has_owner, hosts, main, running, served,
+                     streamed, traffic, until)
 
+NOBODY = 65534
+MB = 1 << 20
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
 
 
@@ -97,4 +104,26 @@ def test_daemon(build):
             assert daemon.process.returncode == 0 and not WARNINGS.sub("", output), output
 
 
-main([test_savefile, test_client, test_daemon])
+def test_more_than_the_limit(build):
+    """A message that our own limit has no memory for, which any user may send: the connection to the bus is made anew, and
+    the books stay."""
+    with cgroup.group("memory") as limited:
+        if not limited:
+            raise Skip("needs a memory controller of cgroups(7)")
+        limited.set_memory_max(32 * MB)
+        command = limited.command([f"{build}/netflowd", "--config", "/dev/null", "--log-level", "err"])
+        with running(build, command, limits={"max_message_size": 100 * MB}) as daemon, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client, \
+                raw_bus.Connection(daemon.address, NOBODY) as abuser:
+            for _ in range(10):
+                client.sendto(b"x" * 1000, ("127.0.0.1", 9))
+            before = until(lambda: (daemon.row(os.getpid()) or {}).get("total"), "a row")
+            for _ in range(3):
+                assert abuser.ask(NAME, OBJECT, INTERFACE, "GetProcessRank", signature="ay",
+                                  body=struct.pack("<I", 60 * MB) + b"x" * (60 * MB)) == raw_bus.ERROR
+                until(lambda: served(daemon), "the bus again")
+            now = daemon.row(os.getpid())["total"]
+            assert now["out"] >= before["out"] > 0 and now["since_usec"] == before["since_usec"], (before, now)
+
+
+main([test_savefile, test_client, test_daemon, test_more_than_the_limit])
