@@ -14,12 +14,12 @@ struct socket_info {
         uint64_t cookie;
         uint64_t inode; /* 0: nobody has it (not accepted yet, or closed) */
         uid_t uid;
-        uint8_t state;          /* TCP_* of netinet/tcp.h; UDP has TCP_CLOSE while unconnected */
+        uint32_t ifindex;       /* of the device it is bound to; 0: to none */
         struct in6_addr local;  /* v4-mapped for IPv4 */
         struct in6_addr remote; /* unspecified while unconnected */
         uint16_t local_port, remote_port;
-        uint32_t ifindex; /* of the device it is bound to; 0: to none */
-        bool ipv6_only;   /* takes no IPv4 */
+        uint8_t state;  /* TCP_* of netinet/tcp.h; UDP has TCP_CLOSE while unconnected */
+        bool ipv6_only; /* takes no IPv4 */
 };
 
 /* A connection to the kernel's socket diagnosis. */
