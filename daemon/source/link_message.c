@@ -54,7 +54,7 @@ static void read_info(const struct nlattr *info, struct reading *reading) {
 
         mnl_attr_for_each_nested(attribute, info) {
                 if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND &&
-                    mnl_attr_validate(attribute, MNL_TYPE_STRING) >= 0) {
+                    mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0) {
                         interface->kind = kind_of(mnl_attr_get_str(attribute));
                         reading->is_veth = strcmp(mnl_attr_get_str(attribute), "veth") == 0;
                 }
@@ -88,7 +88,7 @@ static void read_attribute(const struct nlattr *attribute, struct reading *readi
 
         switch (mnl_attr_get_type(attribute)) {
         case IFLA_IFNAME:
-                if (mnl_attr_validate(attribute, MNL_TYPE_STRING) >= 0)
+                if (mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
                         (void) snprintf(interface->name, sizeof(interface->name), "%s",
                                         mnl_attr_get_str(attribute));
                 break;
