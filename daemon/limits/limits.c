@@ -198,21 +198,6 @@ int parse_memory_max(const char *text, size_t length, uint64_t *ret_bytes) {
         return 0;
 }
 
-int parse_stat_field(const char *text, size_t length, const char *name, uint64_t *ret_value) {
-        const char *end = text + length, *line = text;
-        size_t n = strlen(name);
-
-        while (line < end) {
-                const char *next = memchr(line, '\n', (size_t) (end - line));
-                size_t left = (size_t) ((next ? next : end) - line);
-
-                if (left > n && memcmp(line, name, n) == 0 && line[n] == ' ')
-                        return parse_u64_prefix(line + n + 1, left - n - 1, ret_value) < 0 ? -EBADMSG : 0;
-                line = next ? next + 1 : end;
-        }
-        return -ENODATA;
-}
-
 static ssize_t read_value(const char *folder, const char *name, char *buffer, size_t size) {
         char path[PATH_MAX];
 

@@ -46,6 +46,3 @@ int limits_read_memory_left(const struct limits_reader *reader, uint64_t *ret_by
  * limited. */
 int parse_cpu_max(const char *text, size_t length, uint64_t *ret_quota_usec);
 int parse_memory_max(const char *text, size_t length, uint64_t *ret_bytes);
-
-/* "throttled_usec 123" of a cpu.stat or memory.stat: the number behind that name. */
-int parse_stat_field(const char *text, size_t length, const char *name, uint64_t *ret_value);

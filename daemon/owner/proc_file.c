@@ -224,47 +224,26 @@ int proc_for_each_pid(const char *proc_root, pid_handler handler, void *userdata
         return r;
 }
 
-int parse_sockstat(const char *text, size_t length, const char *name, uint32_t *ret_sockets) {
-        static const char inuse[] = ": inuse ";
-        const char *end = text + length, *line = text;
-        size_t n = strlen(name), begin = n + sizeof(inuse) - 1;
-        uint64_t sockets;
-
-        while (line < end) {
-                const char *next = memchr(line, '\n', (size_t) (end - line));
-                size_t left = (size_t) ((next ? next : end) - line);
-
-                if (left > begin && memcmp(line, name, n) == 0 && memcmp(line + n, inuse, sizeof(inuse) - 1) == 0) {
-                        if (parse_u64_prefix(line + begin, left - begin, &sockets) < 0 || sockets > UINT32_MAX)
-                                return -EBADMSG;
-                        *ret_sockets = (uint32_t) sockets;
-                        return 0;
-                }
-                line = next ? next + 1 : end;
-        }
-        return -ENODATA;
-}
-
-static int count_sockets(const char *proc_root, const char *file, const char *name, uint32_t *ret_sockets) {
+static int count_sockets(const char *proc_root, const char *file, const char *name, uint64_t *ret_sockets) {
         char path[PATH_MAX], text[1024];
         ssize_t n;
 
         (void) snprintf(path, sizeof(path), "%s/net/%s", proc_root, file);
         n = read_record_at(AT_FDCWD, path, text, sizeof(text));
-        return n < 0 ? (int) n : parse_sockstat(text, (size_t) n, name, ret_sockets);
+        return n < 0 ? (int) n : parse_stat_field(text, (size_t) n, name, ret_sockets);
 }
 
 int proc_count_udp(const char *proc_root, uint32_t *ret_sockets) {
-        uint32_t ipv4, ipv6 = 0;
+        uint64_t ipv4, ipv6 = 0;
         int r;
 
-        r = count_sockets(proc_root, "sockstat", "UDP", &ipv4);
+        r = count_sockets(proc_root, "sockstat", "UDP: inuse", &ipv4);
         if (r < 0)
                 return r;
-        r = count_sockets(proc_root, "sockstat6", "UDP6", &ipv6);
+        r = count_sockets(proc_root, "sockstat6", "UDP6: inuse", &ipv6);
         if (r < 0 && r != -ENOENT) /* a kernel without IPv6 */
                 return r;
-        *ret_sockets = ipv4 + ipv6;
+        *ret_sockets = (uint32_t) MIN(ipv4 + ipv6, (uint64_t) UINT32_MAX);
         return 0;
 }
 

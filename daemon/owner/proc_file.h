@@ -51,10 +51,6 @@ int proc_for_each_target(int directory, uint32_t epoll, socket_handler handler, 
 typedef int (*pid_handler)(uint32_t pid, void *userdata);
 int proc_for_each_pid(const char *proc_root, pid_handler handler, void *userdata);
 
-/* "UDP: inuse 5 mem 0\n" of net/sockstat, "UDP6: inuse 5\n" of net/sockstat6: how many sockets of that name there are. Returns
- * 0, -ENODATA: it has no such line, or -EBADMSG. */
-int parse_sockstat(const char *text, size_t length, const char *name, uint32_t *ret_sockets);
-
 /* The UDP sockets that are bound in our own network namespace. Returns 0 or a negative errno. */
 int proc_count_udp(const char *proc_root, uint32_t *ret_sockets);
 

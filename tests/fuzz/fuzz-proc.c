@@ -4,6 +4,7 @@
 
 #include "limits/limits.h"
 #include "limits/own_memory.h"
+#include "util/parse.h"
 #include "owner/cgroup_path.h"
 #include "owner/proc_file.h"
 #include "owner/process_reader.h"
@@ -57,13 +58,12 @@ static void read_numbers(const char *text, size_t length) {
 
 static void read_limits(const char *text, size_t length) {
         uint64_t value;
-        uint32_t sockets;
 
         if (parse_cpu_max(text, length, &value) < 0)
                 (void) parse_memory_max(text, length, &value);
         (void) parse_stat_field(text, length, "throttled_usec", &value);
         (void) parse_statm_data(text, length, &value);
-        (void) parse_sockstat(text, length, "UDP", &sockets);
+        (void) parse_stat_field(text, length, "UDP: inuse", &value);
 }
 
 /* Two texts, with a NUL between them: mountinfo and cgroup. */

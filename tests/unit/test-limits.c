@@ -6,6 +6,7 @@
 #include "limits/limits.h"
 #include "limits/own_memory.h"
 #include "support/test.h"
+#include "util/parse.h"
 
 #define MOUNT_V2 "31 23 0:28 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
 #define MOUNT_V1                                                             \
@@ -183,6 +184,14 @@ static void test_parsers(void **state) {
         assert_int_equal(parse_statm_data("765 438 410 5 0 123", 19, &value), -EBADMSG); /* cut off, it may be */
         assert_int_equal(parse_statm_data("765 438 x 5 0 123 0\n", 20, &value), -EBADMSG);
         assert_int_equal(parse_statm_data("", 0, &value), -EBADMSG);
+        assert_int_equal(parse_stat_field("TCP: inuse 1 orphan 0\nUDP: inuse 5 mem 0\nUDPLITE: inuse 7\n", 58, "UDP: inuse", &value), 0);
+        assert_int_equal(value, 5);
+        assert_int_equal(parse_stat_field("UDP6: inuse 6", 13, "UDP6: inuse", &value), 0);
+        assert_int_equal(value, 6);
+        assert_int_equal(parse_stat_field("UDP6: inuse 6", 13, "UDP: inuse", &value), -ENODATA);
+        assert_int_equal(parse_stat_field("UDP: inuse x\n", 13, "UDP: inuse", &value), -EBADMSG);
+        assert_int_equal(parse_stat_field("UDP: inuse ", 11, "UDP: inuse", &value), -EBADMSG);
+        assert_int_equal(value, 6);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)

@@ -131,14 +131,6 @@ static void test_numbers(void **state) {
         assert_int_equal(children[1], 8);
         assert_int_equal(parse_proc_children("7 8", 3, children, 2), 1);
         assert_int_equal(parse_proc_children("4294967296 ", 11, children, 2), 0);
-        assert_int_equal(parse_sockstat("TCP: inuse 1 orphan 0\nUDP: inuse 5 mem 0\nUDPLITE: inuse 7\n", 58, "UDP", &number), 0);
-        assert_int_equal(number, 5);
-        assert_int_equal(parse_sockstat("UDP6: inuse 6", 13, "UDP6", &number), 0);
-        assert_int_equal(number, 6);
-        assert_int_equal(parse_sockstat("UDP6: inuse 6", 13, "UDP", &number), -ENODATA);
-        assert_int_equal(parse_sockstat("UDP: inuse x\n", 13, "UDP", &number), -EBADMSG);
-        assert_int_equal(parse_sockstat("UDP: inuse ", 11, "UDP", &number), -ENODATA);
-        assert_int_equal(number, 6);
         assert_int_equal(parse_loadavg("0.00 0.01 0.05 1/100 10\n", 24, &number), 0);
         assert_int_equal(number, 10);
         assert_int_equal(parse_loadavg("0.00 0.01 0.05 1/100 10", 23, &number), -EBADMSG);
