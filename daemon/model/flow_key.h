@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A 5-tuple as this host sees it. Addresses are IPv6; IPv4 ones are v4-mapped (RFC 4291 section 2.5.5.2),
  * which is also how a dual-stack socket shows them. Compared and hashed as bytes, so padding is named and
@@ -18,6 +19,13 @@ struct flow_key {
         uint8_t padding;
 };
 _Static_assert(sizeof(struct flow_key) == 40, "flow keys are hashed as bytes: no hidden padding");
+
+/* :: or 0.0.0.0. */
+static inline bool address_is_unspecified(const struct in6_addr *address) {
+        static const struct in6_addr any_ipv4 = {.s6_addr = {[10] = 0xff, 0xff}};
+
+        return IN6_IS_ADDR_UNSPECIFIED(address) || memcmp(address, &any_ipv4, sizeof(any_ipv4)) == 0;
+}
 
 static inline bool flow_key_is_ipv4(const struct flow_key *key) {
         return IN6_IS_ADDR_V4MAPPED(&key->local);

@@ -345,10 +345,7 @@ static int confirm_socket(struct procfs_owner *owner, const struct owner_questio
 /* Does binding_takes() say of it what the kernel would? That knows of no device, and not what a socket has that is connected
  * to port 0. */
 static bool is_plain(const struct socket_info *socket) {
-        static const struct in6_addr any_ipv4 = {.s6_addr = {[10] = 0xff, 0xff}};
-
-        return socket->ifindex == 0 && (socket->remote_port != 0 || IN6_IS_ADDR_UNSPECIFIED(&socket->remote) ||
-                                        memcmp(&socket->remote, &any_ipv4, sizeof(any_ipv4)) == 0);
+        return socket->ifindex == 0 && (socket->remote_port != 0 || address_is_unspecified(&socket->remote));
 }
 
 /* Is that the only one of them that could have the flow, beyond doubt? */

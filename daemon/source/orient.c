@@ -21,12 +21,6 @@ static bool is_loopback_address(const struct in6_addr *address) {
         return IN6_IS_ADDR_LOOPBACK(address);
 }
 
-static bool is_unspecified(const struct in6_addr *address) {
-        static const struct in6_addr any_ipv4 = {.s6_addr = {[10] = 0xff, 0xff}};
-
-        return IN6_IS_ADDR_UNSPECIFIED(address) || memcmp(address, &any_ipv4, sizeof(any_ipv4)) == 0;
-}
-
 /* Are some local addresses asked for, and others not? */
 static bool some_count(const struct orient *orient) {
         return orient->addresses && orient->addresses->n > 0;
@@ -147,7 +141,7 @@ static enum direction direction_by_address(const struct orient *orient, const st
         bool from_us = is_ours(orient, &packet->key.local);
 
         /* who has no address yet (DHCP) may be anybody */
-        if (from_us && is_unspecified(&packet->key.local) && packet->has_link_source && interface &&
+        if (from_us && address_is_unspecified(&packet->key.local) && packet->has_link_source && interface &&
             interface->has_mac)
                 from_us = memcmp(packet->link_source, interface->mac, sizeof(interface->mac)) == 0;
         if (from_us)
